@@ -1,0 +1,58 @@
+# Every target sets itself up: `make run` in a fresh checkout is enough.
+#   make run            the app on http://127.0.0.1:7860 (HOST=, PORT= change it)
+#   make test           every fast test, browser included; make test-all: the slow ones
+#   make check          format, lint, types
+#   make bench          the app against bare diffusers, as ratios
+#   make train, eval    the embedded model
+# TORCH_INDEX=URL takes torch from another index, such as the one with builds for processors only.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP = $(BIN)/python -m pip install --disable-pip-version-check --quiet $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
+
+.PHONY: run test test-all check bench train eval browser
+
+run: $(VENV)/.installed
+	@$(BIN)/python app.py
+
+test: $(VENV)/.installed-dev browser
+	@$(BIN)/python -m pytest -q -m "not slow"
+
+test-all: $(VENV)/.installed-dev browser
+	@$(BIN)/python -m pytest -q -m slow
+
+check: $(VENV)/.installed-dev
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+
+bench: $(VENV)/.installed
+	@$(BIN)/python -m tests.bench
+
+train: $(VENV)/.installed
+	@$(BIN)/python -m pipeline.tabletop.train
+
+eval: $(VENV)/.installed
+	@$(BIN)/python -m pipeline.tabletop.evaluate
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' || \
+		{ echo "Onetake needs Python 3.11 or 3.12. Name one: make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || \
+		{ echo "Python's venv module is missing. Install it: apt-get install python3-venv" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: requirements.txt | $(BIN)/python
+	@echo "Installing what Onetake needs; the first time this takes some minutes."
+	@$(PIP) -r requirements.txt
+	@touch $@
+
+$(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
+	@$(PIP) -r requirements-dev.txt
+	@touch $@
+
+# The browser tests drive Debian's Chromium. Where it cannot be had, they say so and are skipped.
+browser:
+	@command -v chromium >/dev/null || sh tests/install_chromium || \
+		echo "NO BROWSER: the browser tests are going to be skipped. Install it: apt-get install chromium" >&2

@@ -1,0 +1,84 @@
+"""Starts Onetake: the page first, then the model. Hugging Face Spaces runs this file too."""
+
+# ruff: noqa: E402  — `spaces` must come before anything that may touch a device.
+import spaces  # noqa: F401
+
+from pipeline.settings import Settings, prepare_environment, serve_files_from
+
+prepare_environment()
+
+import signal
+import sys
+from threading import Event
+
+import gradio as gr
+from fastapi import FastAPI
+
+from pipeline.backends.local import LocalBackend
+from pipeline.errors import OnetakeError
+from pipeline.jobs import Jobs
+from pipeline.models import default_model
+from pipeline.store import Store
+from pipeline.ui.api import refuse_unknown_fields
+from pipeline.ui.desk import House
+from pipeline.ui.look import look
+from pipeline.ui.media import serve_media
+from pipeline.ui.page import build_page
+from pipeline.ui.warmup import WarmUp
+
+# A page that follows a take holds a thread while it waits for the next step.
+WATCHERS = 200
+
+
+def main() -> int:
+    """Serve until a signal comes; return the exit status."""
+    stop = Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    try:
+        settings = Settings.from_env()
+        house = open_house(settings)
+        demo, url = serve(house)
+    except (OnetakeError, OSError) as error:
+        print(f"Onetake did not start: {error}", file=sys.stderr)  # noqa: T201
+        return 1
+    print(f"Onetake is ready: {url}", flush=True)  # noqa: T201
+    house.warm_up.start()
+    stop.wait()
+    house.jobs.close()
+    demo.close(verbose=False)
+    return 0
+
+
+def open_house(settings: Settings) -> House:
+    """Open the store, the device's queue and the model's loader; nothing is loaded yet."""
+    serve_files_from(settings.home / ".served")
+    backend = LocalBackend(settings)
+    store = Store(settings.home)
+    warm_up = WarmUp(lambda: backend.warm(default_model(settings).name))
+    return House(Jobs(backend, store, settings.max_queue), store, settings, warm_up)
+
+
+def serve(house: House) -> tuple[gr.Blocks, str]:
+    """Launch the page and return it with its address, once it answers."""
+    demo = build_page(house)
+    demo.queue(default_concurrency_limit=None)
+    app: FastAPI
+    app, url, _ = demo.launch(
+        server_name=house.settings.host,
+        server_port=house.settings.port,
+        prevent_thread_lock=True,
+        quiet=True,
+        max_threads=WATCHERS,
+        enable_monitoring=False,
+        run_history=False,
+        ssr_mode=False,
+        app_kwargs={"exception_handlers": {TypeError: refuse_unknown_fields}},
+        **look(house.settings.assets),
+    )
+    serve_media(app, house.store, house.settings)
+    return demo, url.rstrip("/")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

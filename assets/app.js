@@ -1,0 +1,46 @@
+// What the page does without asking the server: theme, keys, and clips that play under the pointer.
+() => {
+  const THEME = "onetake-theme";
+  const calm = window.matchMedia("(prefers-reduced-motion: reduce)");
+  const setDark = (dark) => document.body.classList.toggle("dark", dark);
+
+  const kept = localStorage.getItem(THEME);
+  if (kept) setDark(kept === "dark");
+
+  document.addEventListener("click", (click) => {
+    if (!click.target.closest("#theme")) return;
+    const dark = !document.body.classList.contains("dark");
+    setDark(dark);
+    localStorage.setItem(THEME, dark ? "dark" : "light");
+  });
+
+  document.addEventListener("keydown", (key) => {
+    if (key.key === "Enter" && (key.ctrlKey || key.metaKey)) {
+      key.preventDefault();
+      document.querySelector("#make")?.click();
+    } else if (key.key === "Escape") {
+      document.querySelector("#stop")?.click();
+    }
+  }, true);
+
+  const play = (card) => {
+    if (calm.matches || !card?.dataset.clip || card.querySelector("video")) return;
+    const video = document.createElement("video");
+    Object.assign(video, { src: card.dataset.clip, muted: true, loop: true, autoplay: true, playsInline: true });
+    card.querySelector("img").after(video);
+  };
+  const rest = (card) => card?.querySelector("video")?.remove();
+  const cardOf = (event) => event.target.closest?.(".card");
+  document.addEventListener("pointerover", (event) => play(cardOf(event)));
+  document.addEventListener("focusin", (event) => play(cardOf(event)));
+  document.addEventListener("focusout", (event) => rest(cardOf(event)));
+  document.addEventListener("pointerout", (event) => {
+    const card = cardOf(event);
+    if (card && !card.contains(event.relatedTarget)) rest(card);
+  });
+
+  // Who asked for less motion starts the video by hand.
+  document.addEventListener("loadeddata", (event) => {
+    if (calm.matches && event.target.matches("video.take")) event.target.pause();
+  }, true);
+}

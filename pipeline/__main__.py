@@ -1,0 +1,183 @@
+"""The command line, over the same road as the page."""
+
+import argparse
+import json
+import re
+import shutil
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, NoReturn
+
+from pipeline.errors import BadRequest, Cancelled, OnetakeError, RunFailed
+from pipeline.events import Loading, Step
+from pipeline.models import MODELS, default_model, get_model
+from pipeline.plan import Plan, make_plan
+from pipeline.request import parse_request
+from pipeline.settings import Settings, prepare_environment
+from pipeline.store import Run, Store
+
+BAD_REQUEST, FAILURE, STOPPED = 2, 1, 130
+
+EPILOG = """\
+examples:
+  python -m pipeline text "a red ball bounces on snow" -o ball.mp4
+  python -m pipeline text "a blue cube on grass" --frames 1 -o cube.png
+  python -m pipeline models --json
+
+The exit status is 0 for a finished video, 2 for a bad request, 1 for a failure and 130 after Ctrl-C,
+which keeps what the model had made by then."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return the exit status."""
+    prepare_environment()
+    try:
+        options = _parser().parse_args(arguments)
+        return int(options.command(options))
+    except OnetakeError as error:
+        print(f"onetake: {error}", file=sys.stderr)
+        return _status(error)
+
+
+def text(options: argparse.Namespace) -> int:
+    """Make a video from a sentence."""
+    settings = Settings.from_env()
+    store = Store(settings.home)
+    plan = _plan(options, settings, store)
+    _check_output(options.output, plan)
+    _say(plan.contract(), *plan.notes)
+    run = _drive(plan, settings, store)
+    file = run.file if options.output is None else Path(shutil.copyfile(run.file, options.output))
+    print(json.dumps(run.to_json() | {"file": str(file)}) if options.json else file)
+    return 0 if run.state == "done" else STOPPED
+
+
+def models(options: argparse.Namespace) -> int:
+    """List the registry."""
+    if options.json:
+        rows = [asdict(spec) for spec in MODELS]
+        print(json.dumps({"models": rows}))
+    else:
+        for spec in MODELS:
+            print(f"{spec.name}: {spec.title}, {', '.join(spec.tasks)}, {spec.licence}")
+    return 0
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise BadRequest("arguments", f"{message}. Ask with --help.")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="python -m pipeline",
+        description="Onetake: make videos on this machine.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_text(commands)
+    listing = commands.add_parser("models", help="list the models")
+    listing.add_argument("--json", action="store_true", help="print one JSON object")
+    listing.set_defaults(command=models)
+    return parser
+
+
+def _add_text(commands: Any) -> None:
+    command = commands.add_parser("text", help="make a video from a sentence", description="Make a video.")
+    command.add_argument("prompt", help="what the video shows")
+    command.add_argument("--model", metavar="NAME", help="one of: " + ", ".join(spec.name for spec in MODELS))
+    command.add_argument("--size", metavar="WxH", type=_size, help="width and height in pixels, such as 128x128")
+    command.add_argument("--frames", metavar="N", type=int, help="how many frames; one gives a picture (PNG)")
+    command.add_argument("--steps", metavar="N", type=int, help="denoising steps")
+    command.add_argument("--guidance", metavar="G", type=float, help="how closely to follow the words")
+    command.add_argument("--seed", metavar="N", type=int, help="the same seed makes the same video")
+    command.add_argument("-o", "--output", metavar="FILE", type=Path, help="copy the video here")
+    command.add_argument("--json", action="store_true", help="print one JSON object")
+    command.set_defaults(command=text)
+
+
+def _size(value: str) -> tuple[int, int]:
+    match = re.fullmatch(r"(\d+)[x×](\d+)", value, re.ASCII)
+    if match is None:
+        raise argparse.ArgumentTypeError(f"{value!r} is no size: write it as 128x128")
+    return int(match[1]), int(match[2])
+
+
+def _plan(options: argparse.Namespace, settings: Settings, store: Store) -> Plan:
+    width, height = options.size or (None, None)
+    asked = {
+        "prompt": options.prompt,
+        "model": options.model,
+        "width": width,
+        "height": height,
+        "frames": options.frames,
+        "steps": options.steps,
+        "guidance_scale": options.guidance,
+        "seed": options.seed,
+    }
+    request = parse_request(asked)
+    spec = get_model(request.model) if request.model else default_model(settings)
+    return make_plan(request, spec, store.speed(spec))
+
+
+def _check_output(output: Path | None, plan: Plan) -> None:
+    """Refuse a file that could not be written in the end, before any work is done."""
+    suffix = ".mp4" if plan.num_frames > 1 else ".png"
+    if output is not None and output.suffix.lower() != suffix:
+        raise BadRequest("output", f"{output.name} should end in {suffix}. Rename it.")
+    if output is not None and not output.absolute().parent.is_dir():
+        raise BadRequest("output", f"There is no folder {output.absolute().parent}. Make it first.")
+
+
+def _drive(plan: Plan, settings: Settings, store: Store) -> Run:
+    from pipeline.backends.local import LocalBackend
+    from pipeline.generate import Finished, generate
+
+    stop = _stop_on_interrupt()
+    for event in generate(plan, LocalBackend(settings), store, stop.is_set):
+        match event:
+            case Loading(model):
+                _say(f"loading {model}")
+            case Step(index, total, _, seconds_left):
+                _progress(f"step {index} of {total} · {seconds_left:.0f} s left")
+            case Finished(run):
+                _progress("")
+                return run
+    raise RunFailed("The run ended without a result. Try again.")
+
+
+def _stop_on_interrupt() -> threading.Event:
+    stop = threading.Event()
+
+    def on_interrupt(*_: object) -> None:
+        stop.set()
+        # A second Ctrl-C has its usual effect.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    signal.signal(signal.SIGINT, on_interrupt)
+    return stop
+
+
+def _say(*lines: str) -> None:
+    for line in lines:
+        print(line, file=sys.stderr)
+
+
+def _progress(line: str) -> None:
+    if sys.stderr.isatty():
+        print(f"\r\033[K{line}", end="", file=sys.stderr, flush=True)
+
+
+def _status(error: OnetakeError) -> int:
+    if isinstance(error, Cancelled):
+        return STOPPED
+    return BAD_REQUEST if isinstance(error, BadRequest) else FAILURE
+
+
+if __name__ == "__main__":
+    sys.exit(main())

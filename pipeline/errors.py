@@ -1,0 +1,57 @@
+"""Everything that can go wrong, as one tree. Each message ends in what to do next.
+
+OnetakeError
+├── BadRequest(field, message)   what was asked cannot be made; nothing was started
+│   ├── UnknownModel             no such row in the registry
+│   └── CannotDo                 the model exists but has no such task or condition
+├── QueueFull                    too many jobs are waiting
+├── NotFound                     no such run or job
+├── LoadError                    the model's files are missing, corrupt or hold NaN
+├── RunFailed                    the device, the encoder or the disk gave up
+│   └── BadClip                  what came out is no video: NaN, or black throughout
+└── Cancelled                    stopped before there was anything to keep
+"""
+
+
+class OnetakeError(Exception):
+    """The root: whoever catches it may show its message to a user as it is."""
+
+
+class BadRequest(OnetakeError):
+    """What was asked is refused; `field` names the input to change."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class UnknownModel(BadRequest):
+    """The registry has no model of that name."""
+
+
+class CannotDo(BadRequest):
+    """The model cannot honour this part of the plan."""
+
+
+class QueueFull(OnetakeError):
+    """The queue has no place left."""
+
+
+class NotFound(OnetakeError):
+    """There is no run or job of that id."""
+
+
+class LoadError(OnetakeError):
+    """A model could not be loaded."""
+
+
+class RunFailed(OnetakeError):
+    """A run broke off."""
+
+
+class BadClip(RunFailed):
+    """A run came to its end, but what it made is not a video."""
+
+
+class Cancelled(OnetakeError):
+    """A run was stopped before its first step was done."""

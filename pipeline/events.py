@@ -1,0 +1,31 @@
+"""What a backend tells whoever follows a run."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Pixels = NDArray[np.uint8]
+Latents = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Loading:
+    """The model is being loaded into memory."""
+
+    model: str
+
+
+@dataclass(frozen=True)
+class Step:
+    """Denoising step `index` of `total` is done; the preview is (frames, height, width, 3), a quarter of the size."""
+
+    index: int
+    total: int
+    preview: Pixels | None
+    seconds_left: float
+
+
+Listener = Callable[[Loading | Step], None]
+Cancelled = Callable[[], bool]

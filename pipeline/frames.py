@@ -1,0 +1,84 @@
+"""Pure arithmetic of frames, sizes, tokens and operations."""
+
+import math
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Network:
+    """The sizes of a diffusion transformer that decide what one forward costs."""
+
+    layers: int
+    width: int
+    ffn: int
+    text_tokens: int
+
+
+@dataclass(frozen=True)
+class Window:
+    """A stretch of latent frames start..stop to decode, and which of its decoded frames to keep."""
+
+    start: int
+    stop: int
+    skip: int
+    take: int
+
+
+def snap_frames(frames: float, grid: int) -> int:
+    """Return the nearest count of the form grid·k + 1, at least 1; ties go up."""
+    return grid * math.floor((max(frames, 1) - 1) / grid + 0.5) + 1
+
+
+def snap_side(side: int, grid: int) -> int:
+    """Return the nearest positive multiple of grid (pixels); ties go up."""
+    return grid * max((side + grid // 2) // grid, 1)
+
+
+def frames_for(seconds: float, fps: int) -> float:
+    """Return the frames, not yet rounded, that span a time with both its ends: 2 s at 8 fps are 17."""
+    return seconds * fps + 1
+
+
+def seconds_of(frames: int, fps: int) -> float:
+    """Return how long that many frames play, in seconds."""
+    return frames / fps
+
+
+def latent_shape(frames: int, height: int, width: int, time_stride: int, side_stride: int) -> tuple[int, int, int]:
+    """Return the latent (frames, height, width) of a clip; the first latent frame is one picture."""
+    return (frames - 1) // time_stride + 1, height // side_stride, width // side_stride
+
+
+def forward_flops(network: Network, tokens: int) -> float:
+    """Return the floating-point operations of one forward without guidance.
+
+    layers · (12Nd² + 4Nd·f + 4N²d + 4N·L·d + 4L·d²): projections of self- and cross-attention,
+    the feed-forward net, self-attention, cross-attention, and the text's keys and values.
+    """
+    n, d, text = tokens, network.width, network.text_tokens
+    projections = 12 * n * d**2 + 4 * n * d * network.ffn
+    attention = 4 * n**2 * d + 4 * n * text * d
+    return float(network.layers * (projections + attention + 4 * text * d**2))
+
+
+def denoise_flops(network: Network, tokens: int, steps: int, guidance_scale: float) -> float:
+    """Return the operations of a whole denoising; guidance above 1 runs every forward twice."""
+    forwards = steps * (2 if guidance_scale > 1 else 1)
+    return forwards * forward_flops(network, tokens)
+
+
+def decode_windows(latent_frames: int, time_stride: int, keep: int, context: int) -> list[Window]:
+    """Split latent frames into windows of `keep`, each decoded with `context` more on both sides.
+
+    Short clips are one window. Latent frame 0 is one frame, every other one is time_stride frames;
+    a window's own first latent frame decodes to one frame only, so it must be context unless it is frame 0.
+    """
+    if latent_frames <= keep + 2 * context:
+        return [Window(0, latent_frames, 0, (latent_frames - 1) * time_stride + 1)]
+    windows = []
+    for first in range(0, latent_frames, keep):
+        last = min(first + keep, latent_frames)
+        start, stop = max(first - context, 0), min(last + context, latent_frames)
+        frame, end = max((first - 1) * time_stride + 1, 0), (last - 1) * time_stride + 1
+        windows.append(Window(start, stop, frame - start * time_stride, end - frame))
+    return windows

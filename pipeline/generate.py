@@ -1,0 +1,149 @@
+"""The one road: a plan goes to a backend, its steps and frames come back, a checked file lands in the store."""
+
+import queue
+import resource
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from safetensors.numpy import save_file
+
+from pipeline.backends.local import Take
+from pipeline.errors import OnetakeError, RunFailed
+from pipeline.events import Cancelled, Listener, Loading, Pixels, Step
+from pipeline.plan import Plan
+from pipeline.safety import check_clip, check_latents
+from pipeline.store import Draft, Run, Store
+from pipeline.video import write_clip, write_poster
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """So many of the clip's frames are decoded and encoded."""
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The run is in the store."""
+
+    run: Run
+
+
+Event = Loading | Step | Decoding | Finished
+
+
+class Backend(Protocol):
+    """Whatever can run a plan."""
+
+    def run(self, plan: Plan, on_event: Listener, cancelled: Cancelled) -> Take:
+        """Denoise a plan and return its take."""
+
+    def device_memory_mb(self) -> float | None:
+        """Return the peak memory of a card in MB, or None."""
+
+
+def generate(plan: Plan, backend: Backend, store: Store, cancelled: Cancelled = lambda: False) -> Iterator[Event]:
+    """Make a run and yield what happens, Finished last; closing the generator cancels, and waits for the step.
+
+    Raise an OnetakeError when nothing could be kept.
+    """
+    closed = threading.Event()
+    events: queue.SimpleQueue[Event | Exception] = queue.SimpleQueue()
+
+    def work() -> None:
+        try:
+            events.put(Finished(_make(plan, backend, store, events.put, lambda: closed.is_set() or cancelled())))
+        except Exception as error:  # handed to the reader's thread, which raises it
+            events.put(error)
+
+    # The pipeline pushes its steps from inside one long call; a thread lets the reader pull them.
+    worker = threading.Thread(target=work, name="generate", daemon=True)
+    worker.start()
+    try:
+        yield from _until_finished(events)
+    finally:
+        closed.set()
+        worker.join()
+
+
+def _until_finished(events: "queue.SimpleQueue[Event | Exception]") -> Iterator[Event]:
+    while True:
+        event = events.get()
+        if isinstance(event, OnetakeError):
+            raise event
+        if isinstance(event, Exception):
+            raise RunFailed(f"The run broke off: {event}. Try again, shorter or smaller.") from event
+        yield event
+        if isinstance(event, Finished):
+            return
+
+
+def _make(plan: Plan, backend: Backend, store: Store, emit: Callable[[Event], None], cancelled: Cancelled) -> Run:
+    started = time.perf_counter()
+    take = backend.run(plan, emit, cancelled)
+    check_latents(take.latents)
+    with store.create(plan) as draft:
+        timings = take.timings | _write(draft, take, emit)
+        timings["total"] = time.perf_counter() - started
+        return store.commit(draft, timings=_rounded(timings), peak_memory_mb=_peak_mb(backend), **_outcome(plan, take))
+
+
+def _write(draft: Draft, take: Take, emit: Callable[[Event], None]) -> dict[str, float]:
+    """Write all files of a run and return the seconds of decoding and encoding."""
+    started = time.perf_counter()
+    reel = _Reel(check_clip(take.frames), draft.plan.num_frames, emit)
+    write_clip(reel, draft.clip, draft.plan.fps, {"app": "Onetake", "plan": draft.plan.to_json()})
+    write_poster(reel.poster, draft.poster)
+    save_file({"latents": take.latents}, draft.latents)
+    return {"decode": reel.seconds, "encode": time.perf_counter() - started - reel.seconds}
+
+
+class _Reel:
+    """Passes a clip's frames on, counts and times them, and keeps the middle one for the poster."""
+
+    poster: Pixels
+
+    def __init__(self, frames: Iterable[Pixels], total: int, emit: Callable[[Event], None]) -> None:
+        self.seconds = 0.0
+        self._frames = iter(frames)
+        self._total = total
+        self._done = 0
+        self._emit = emit
+
+    def __iter__(self) -> Iterator[Pixels]:
+        return self
+
+    def __next__(self) -> Pixels:
+        started = time.perf_counter()
+        try:
+            piece = next(self._frames)
+        finally:
+            self.seconds += time.perf_counter() - started
+        if self._done <= self._total // 2 < self._done + len(piece):
+            self.poster = piece[self._total // 2 - self._done]
+        self._done += len(piece)
+        self._emit(Decoding(self._done, self._total))
+        return piece
+
+
+def _outcome(plan: Plan, take: Take) -> dict[str, Any]:
+    if take.steps_done == plan.steps:
+        return {"state": "done", "notes": plan.notes}
+    note = f"Stopped after step {take.steps_done} of {plan.steps}: this is what the model had by then."
+    return {"state": "stopped", "notes": (*plan.notes, note)}
+
+
+def _rounded(timings: dict[str, float]) -> dict[str, float]:
+    return {name: round(seconds, 3) for name, seconds in timings.items()}
+
+
+def _peak_mb(backend: Backend) -> float:
+    """Return the peak of the card, or on a processor that of this whole process since its start."""
+    on_card = backend.device_memory_mb()
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024 if on_card is None else on_card
+    return round(peak, 1)

@@ -1,0 +1,195 @@
+"""Jobs belong to the app: a worker drives them one after another, whoever watches may come and go."""
+
+import logging
+import secrets
+import threading
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from pipeline.errors import Cancelled, NotFound, OnetakeError, QueueFull
+from pipeline.events import Loading, Pixels, Step
+from pipeline.generate import Backend, Decoding, Event, Finished, generate
+from pipeline.plan import Plan
+from pipeline.store import Run, Store
+
+State = Literal["queued", "running", "done", "stopped", "failed", "cancelled"]
+Phase = Literal["waiting", "loading", "denoising", "decoding", "ended"]
+FINAL = frozenset({"done", "stopped", "failed", "cancelled"})
+# Views of ended jobs are small, but an app runs for weeks.
+REMEMBERED = 200
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class JobView:
+    """A job at one moment. `place` counts the jobs before it; `seconds_left` is for denoising."""
+
+    id: str
+    plan: Plan
+    state: State = "queued"
+    phase: Phase = "waiting"
+    place: int = 0
+    step: int = 0
+    steps: int = 0
+    preview: Pixels | None = None
+    seconds_left: float | None = None
+    run: Run | None = None
+    error: str | None = None
+
+    @property
+    def final(self) -> bool:
+        """True when nothing will change any more."""
+        return self.state in FINAL
+
+
+class Job:
+    """One plan on its way through the queue."""
+
+    def __init__(self, plan: Plan, place: int) -> None:
+        self.stop = threading.Event()
+        self._changed = threading.Condition()
+        self._view = JobView(secrets.token_hex(10), plan, place=place, steps=plan.steps)
+
+    @property
+    def id(self) -> str:
+        """An unguessable name."""
+        return self._view.id
+
+    def snapshot(self) -> JobView:
+        """Return how things stand now."""
+        return self._view
+
+    def watch(self) -> Iterator[JobView]:
+        """Yield now and after each change, skipping what came too fast; end after the final state."""
+        seen: JobView | None = None
+        while seen is None or not seen.final:
+            seen = self._newer_than(seen)
+            yield seen
+
+    def cancel(self) -> None:
+        """Ask for a stop; a job that still waits ends at once. Asking again changes nothing."""
+        self.stop.set()
+        with self._changed:
+            if self._view.state == "queued":
+                self._set(state="cancelled", phase="ended")
+
+    def begin(self) -> bool:
+        """Mark the job as running, unless it was cancelled while it waited."""
+        with self._changed:
+            if self._view.state == "queued":
+                self._set(state="running", place=0)
+            return self._view.state == "running"
+
+    def change(self, **fields: Any) -> None:
+        """Show new values to whoever watches, unless the job has ended."""
+        with self._changed:
+            if not self._view.final:
+                self._set(**fields)
+
+    def _newer_than(self, seen: JobView | None) -> JobView:
+        with self._changed:
+            self._changed.wait_for(lambda: self._view is not seen)
+            return self._view
+
+    def _set(self, **fields: Any) -> None:
+        self._view = replace(self._view, **fields)
+        self._changed.notify_all()
+
+
+class Jobs:
+    """A queue in front of one device."""
+
+    def __init__(self, backend: Backend, store: Store, max_queue: int) -> None:
+        self._backend = backend
+        self._store = store
+        self._max_queue = max_queue
+        self._waiting: deque[Job] = deque()
+        self._known: dict[str, Job] = {}
+        self._running: Job | None = None
+        self._closed = False
+        self._wake = threading.Condition()
+        self._worker = threading.Thread(target=self._work, name="jobs", daemon=True)
+        self._worker.start()
+
+    def submit(self, plan: Plan) -> Job:
+        """Put a plan in the queue; raise QueueFull."""
+        with self._wake:
+            self._forget_cancelled()
+            if len(self._waiting) >= self._max_queue:
+                raise QueueFull(f"{len(self._waiting)} videos are waiting already. Try again in a minute.")
+            job = Job(plan, place=len(self._waiting) + (self._running is not None))
+            self._waiting.append(job)
+            self._remember(job)
+            self._wake.notify()
+        return job
+
+    def get(self, job_id: str) -> Job:
+        """Return a job, also one that has ended lately; raise NotFound."""
+        with self._wake:
+            if job_id not in self._known:
+                raise NotFound(f"There is no job {job_id!r}. Look for its video in the library.")
+            return self._known[job_id]
+
+    def close(self) -> None:
+        """Cancel everything and wait for the running step."""
+        with self._wake:
+            self._closed = True
+            unfinished = [*self._waiting, *([self._running] if self._running else [])]
+            self._wake.notify()
+        for job in unfinished:
+            job.cancel()
+        self._worker.join()
+
+    def _work(self) -> None:
+        while (job := self._next()) is not None:
+            if job.begin():
+                self._drive(job)
+
+    def _next(self) -> Job | None:
+        with self._wake:
+            self._running = None
+            self._wake.wait_for(lambda: self._waiting or self._closed)
+            if self._closed:
+                return None
+            self._running = self._waiting.popleft()
+            self._count_places()
+            return self._running
+
+    def _drive(self, job: Job) -> None:
+        try:
+            for event in generate(job.snapshot().plan, self._backend, self._store, job.stop.is_set):
+                job.change(**_told(event))
+        except Cancelled:
+            job.change(state="cancelled", phase="ended")
+        except OnetakeError as error:
+            log.warning("job %s failed", job.id, exc_info=error)
+            job.change(state="failed", phase="ended", error=str(error))
+
+    def _forget_cancelled(self) -> None:
+        self._waiting = deque(job for job in self._waiting if not job.snapshot().final)
+        self._count_places()
+
+    def _count_places(self) -> None:
+        for place, job in enumerate(self._waiting, start=self._running is not None):
+            job.change(place=place)
+
+    def _remember(self, job: Job) -> None:
+        self._known[job.id] = job
+        ended = [job_id for job_id, old in self._known.items() if old.snapshot().final]
+        for job_id in ended[: max(len(self._known) - REMEMBERED, 0)]:
+            del self._known[job_id]
+
+
+def _told(event: Event) -> dict[str, Any]:
+    match event:
+        case Loading():
+            return {"phase": "loading"}
+        case Step(index, _, preview, seconds_left):
+            return {"phase": "denoising", "step": index, "preview": preview, "seconds_left": seconds_left}
+        case Decoding():
+            return {"phase": "decoding", "seconds_left": 0.0}
+        case Finished(run):
+            return {"phase": "ended", "state": run.state, "run": run}

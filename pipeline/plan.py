@@ -1,0 +1,241 @@
+"""The central value: a request and a model become one frozen plan, cheaply, before any device is touched."""
+
+import json
+import re
+import secrets
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+from statistics import median
+from typing import Any, Protocol
+
+from pipeline import frames as arithmetic
+from pipeline.errors import BadRequest, CannotDo
+from pipeline.models import ModelSpec
+from pipeline.request import TextRequest
+from pipeline.settings import ASSETS
+
+# Seeds that we draw stay short enough to be read out and typed.
+DRAWN_SEEDS = 2**31
+NAMED_UNKNOWNS = 8
+
+
+@dataclass(frozen=True)
+class Pin:
+    """An image, a clip or a run that is given at a frame, with a strength of 0..1."""
+
+    frame: int
+    path_or_run: str
+    strength: float = 1.0
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A stretch of video made in one go; `source` is a clip to start from, with a strength of 0..1."""
+
+    prompt: str
+    frames: int
+    pins: tuple[Pin, ...] = ()
+    source: str | None = None
+    strength: float = 1.0
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a plan is going to cost, loading left out."""
+
+    seconds: float
+    memory_mb: int
+    tokens: int
+
+
+@dataclass(frozen=True)
+class Speed:
+    """What a machine does with one model: denoising in GFLOP/s, decoding and encoding in megapixels/s."""
+
+    gflops: float
+    megapixels: float
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that decides a run, and the notes on what was rounded on the way."""
+
+    task: str
+    model: str
+    segments: tuple[Segment, ...]
+    width: int
+    height: int
+    fps: int
+    seed: int
+    steps: int
+    guidance_scale: float
+    estimate: Estimate
+    notes: tuple[str, ...] = ()
+
+    @property
+    def num_frames(self) -> int:
+        """The frames of all segments together."""
+        return sum(segment.frames for segment in self.segments)
+
+    @property
+    def seconds(self) -> float:
+        """How long the clip plays."""
+        return arithmetic.seconds_of(self.num_frames, self.fps)
+
+    @property
+    def prompt(self) -> str:
+        """The sentences of all segments."""
+        return " ".join(segment.prompt for segment in self.segments)
+
+    def contract(self) -> str:
+        """Say in one line what will come out and what it costs."""
+        length = f"{self.num_frames} frames, {self.seconds:.1f} s" if self.num_frames > 1 else "1 picture"
+        size = f"{self.width}×{self.height}"
+        return f"{length}, {size}, about {_spoken(self.estimate.seconds)}, {self.estimate.memory_mb} MB"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the plan as values that json can write."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "Plan":
+        """Build the plan that `to_json` wrote."""
+        segments = tuple(
+            Segment(**{**segment, "pins": tuple(Pin(**pin) for pin in segment["pins"])}) for segment in data["segments"]
+        )
+        estimate = Estimate(**data["estimate"])
+        return cls(**{**data, "segments": segments, "estimate": estimate, "notes": tuple(data["notes"])})
+
+
+class Dice(Protocol):
+    """Whatever draws a seed: the module `secrets`, or a test's own."""
+
+    def randbelow(self, exclusive_upper_bound: int, /) -> int:
+        """Return a whole number from 0 to below the bound."""
+
+
+def make_plan(request: TextRequest, spec: ModelSpec, speed: Speed | None = None, rng: Dice = secrets) -> Plan:
+    """Turn a request into a plan for this model; raise BadRequest for what is out of its limits."""
+    if request.task not in spec.tasks:
+        raise CannotDo("task", f"{spec.title} cannot do {request.task!r}. Choose one of: {', '.join(spec.tasks)}.")
+    width, height, size_notes = _size(request, spec)
+    num_frames, length_notes = _length(request, spec)
+    steps = _within("steps", request.steps, spec.steps, 1, spec.max_steps)
+    guidance = _within("guidance_scale", request.guidance_scale, spec.guidance_scale, 1, spec.max_guidance_scale)
+    return Plan(
+        task=request.task,
+        model=spec.name,
+        segments=(Segment(request.prompt, num_frames),),
+        width=width,
+        height=height,
+        fps=spec.fps,
+        seed=rng.randbelow(DRAWN_SEEDS) if request.seed is None else request.seed,
+        steps=int(steps),
+        guidance_scale=float(guidance),
+        estimate=_estimate(spec, (num_frames, height, width), (int(steps), guidance), speed or default_speed(spec)),
+        notes=(*size_notes, *length_notes, *_prompt_notes(request.prompt, spec)),
+    )
+
+
+def default_speed(spec: ModelSpec) -> Speed:
+    """Return the registry's guess, for a machine that has not run the model yet."""
+    return Speed(spec.gflops_per_second, spec.decode_megapixels_per_second)
+
+
+def measured_speed(history: Iterable[tuple[Plan, Mapping[str, float]]], spec: ModelSpec) -> Speed:
+    """Return the medians over finished runs and their timings (seconds); without any, the registry's guess."""
+    gflops, megapixels = [], []
+    for plan, timings in history:
+        if plan.model == spec.name and timings["denoise"] > 0 and timings["decode"] + timings["encode"] > 0:
+            tokens = plan.estimate.tokens
+            flops = arithmetic.denoise_flops(spec.network, tokens, plan.steps, plan.guidance_scale)
+            pixels = plan.num_frames * plan.width * plan.height
+            gflops.append(flops / 1e9 / timings["denoise"])
+            megapixels.append(pixels / 1e6 / (timings["decode"] + timings["encode"]))
+    return Speed(median(gflops), median(megapixels)) if gflops else default_speed(spec)
+
+
+def unknown_words(prompt: str, vocabulary: frozenset[str]) -> tuple[str, ...]:
+    """Return the words and emoji that a vocabulary lacks, lower case, in their order, each once."""
+    words = re.findall(r"\w+|[^\w\s]", prompt.lower())
+    return tuple(dict.fromkeys(word for word in words if word not in vocabulary and _means_something(word)))
+
+
+def _size(request: TextRequest, spec: ModelSpec) -> tuple[int, int, list[str]]:
+    if request.width is None or request.height is None:
+        width, height = spec.shapes[request.shape or spec.shape]
+        return width, height, []
+    for field, side in (("width", request.width), ("height", request.height)):
+        _within(field, side, side, spec.min_side, spec.max_side, " pixels")
+    width = arithmetic.snap_side(request.width, spec.grid)
+    height = arithmetic.snap_side(request.height, spec.grid)
+    if (width, height) == (request.width, request.height):
+        return width, height, []
+    asked = f"{request.width}×{request.height}"
+    note = f"{asked} became {width}×{height}: {spec.title} makes sides that are multiples of {spec.grid}."
+    return width, height, [note]
+
+
+def _length(request: TextRequest, spec: ModelSpec) -> tuple[int, list[str]]:
+    if request.seconds is not None:
+        longest = arithmetic.seconds_of(spec.max_frames - 1, spec.fps)
+        _within("seconds", request.seconds, request.seconds, 0, longest, " s")
+        asked, name = arithmetic.frames_for(request.seconds, spec.fps), f"{request.seconds:g} s"
+    else:
+        asked = _within("frames", request.frames, spec.frames, 1, spec.max_frames)
+        name = f"{asked} frames"
+    made = arithmetic.snap_frames(asked, spec.frame_grid)
+    if made == asked:
+        return made, []
+    step = spec.frame_grid
+    plays = arithmetic.seconds_of(made, spec.fps)
+    return made, [
+        f"{name} became {made} frames ({plays:.1f} s): {spec.title} makes 1, {step + 1}, {2 * step + 1}, … frames."
+    ]
+
+
+def _within(field: str, value: float | None, default: float, least: float, most: float, unit: str = "") -> float:
+    value = default if value is None else value
+    if not least <= value <= most:
+        raise BadRequest(field, f"{field} is {value}{unit}: choose from {least:g} to {most:g}{unit}.")
+    return value
+
+
+def _estimate(spec: ModelSpec, clip: tuple[int, int, int], effort: tuple[int, float], speed: Speed) -> Estimate:
+    """Cost a clip of (frames, height, width) at an effort of (steps, guidance scale)."""
+    num_frames, height, width = clip
+    latent_frames, rows, columns = arithmetic.latent_shape(*clip, spec.frame_grid, spec.side_stride)
+    tokens = latent_frames * rows * columns
+    denoise = arithmetic.denoise_flops(spec.network, tokens, *effort) / 1e9 / speed.gflops
+    decode = num_frames * height * width / 1e6 / speed.megapixels
+    memory = spec.memory_mb + tokens * spec.memory_kb_per_token / 1000
+    return Estimate(round(denoise + decode, 2), 10 * round(memory / 10), tokens)
+
+
+def _prompt_notes(prompt: str, spec: ModelSpec) -> list[str]:
+    if not spec.embedded:
+        return []
+    notes = []
+    if unknown := unknown_words(prompt, _vocabulary(ASSETS / spec.repo / "tokenizer" / "tokenizer.json")):
+        named = ", ".join(unknown[:NAMED_UNKNOWNS]) + (", …" if len(unknown) > NAMED_UNKNOWNS else "")
+        notes.append(f"{spec.title} knows {spec.knows}; unknown: {named}.")
+    if len(re.findall(r"\w+", prompt)) > spec.network.text_tokens:
+        notes.append(f"{spec.title} reads about the first {spec.network.text_tokens} words of a prompt.")
+    return notes
+
+
+def _means_something(word: str) -> bool:
+    kind = unicodedata.category(word[0])
+    return kind[0] in "LN" or kind == "So"
+
+
+@cache
+def _vocabulary(path: Path) -> frozenset[str]:
+    return frozenset(json.loads(path.read_text(encoding="utf-8"))["model"]["vocab"])
+
+
+def _spoken(seconds: float) -> str:
+    return f"{max(round(seconds), 1)} s" if seconds < 90 else f"{round(seconds / 60)} min"

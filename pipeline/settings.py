@@ -1,0 +1,81 @@
+"""What the surroundings decide: the only module that reads the environment."""
+
+import logging
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.errors import BadRequest
+
+ROOT = Path(__file__).resolve().parents[1]
+ASSETS = ROOT / "assets"
+
+# Defaults for third-party libraries. A user who sets one of these keeps their own value.
+LIBRARY_DEFAULTS = {
+    "GRADIO_ANALYTICS_ENABLED": "False",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+    "TRANSFORMERS_VERBOSITY": "error",
+    "DIFFUSERS_VERBOSITY": "error",
+}
+
+
+def prepare_environment() -> None:
+    """Set the defaults of third-party libraries; call it before they are imported."""
+    for name, value in LIBRARY_DEFAULTS.items():
+        os.environ.setdefault(name, value)
+    # Beside a torch that it was not built for, xformers prints six lines when it is imported.
+    logging.getLogger("xformers").setLevel(logging.ERROR)
+
+
+def serve_files_from(folder: Path) -> None:
+    """Let Gradio keep the files it serves in this folder; call it before a component is built."""
+    os.environ.setdefault("GRADIO_TEMP_DIR", str(folder))
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where the app listens, keeps its runs and computes."""
+
+    host: str = "127.0.0.1"
+    port: int = 7860
+    home: Path = ROOT / "runs"
+    assets: Path = ASSETS
+    device: str = "cpu"
+    on_zerogpu: bool = False
+    on_space: bool = False
+    max_queue: int = 20
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str] | None = None) -> "Settings":
+        """Read the environment once; raise BadRequest when a value makes no sense."""
+        env = os.environ if env is None else env
+        on_space = "SPACE_ID" in env
+        on_zerogpu = env.get("SPACES_ZERO_GPU", "").lower() in ("1", "true", "t")
+        return cls(
+            host=env.get("HOST") or ("0.0.0.0" if on_space else cls.host),  # noqa: S104, a Space is reached from outside
+            port=_whole(env, "PORT", cls.port, most=65535),
+            home=Path(env.get("ONETAKE_HOME") or cls.home).expanduser().absolute(),
+            device=_device(env, on_zerogpu),
+            on_zerogpu=on_zerogpu,
+            on_space=on_space,
+            max_queue=_whole(env, "ONETAKE_MAX_QUEUE", cls.max_queue, most=1000),
+        )
+
+
+def _whole(env: Mapping[str, str], name: str, default: int, most: int) -> int:
+    text = env.get(name) or str(default)
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= most):
+        raise BadRequest(name, f"{name} is {text!r}: set it to a whole number from 1 to {most}.")
+    return int(text)
+
+
+def _device(env: Mapping[str, str], on_zerogpu: bool) -> str:
+    # A card shows as a device file; whether this torch can use it is asked when a model is loaded.
+    has_card = on_zerogpu or Path("/dev/nvidiactl").exists()
+    device = env.get("ONETAKE_DEVICE") or ("cuda" if has_card else "cpu")
+    if device not in ("cpu", "cuda"):
+        raise BadRequest("ONETAKE_DEVICE", f"ONETAKE_DEVICE is {device!r}: set it to cpu or cuda.")
+    return device

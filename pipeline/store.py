@@ -1,0 +1,134 @@
+"""Finished runs on disk: a folder each, written aside and renamed, so that a listing never shows half a run."""
+
+import json
+import logging
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal
+
+from pipeline.errors import NotFound, RunFailed
+from pipeline.models import ModelSpec
+from pipeline.plan import Plan, Speed, measured_speed
+
+RUN_FILE = "run.json"
+POSTER = "poster.webp"
+LATENTS = "latents.safetensors"
+# Few, so that the estimate follows a machine that has become faster or slower.
+RUNS_TO_MEASURE = 5
+
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run. `created` is ISO 8601 in UTC; timings are in seconds."""
+
+    id: str
+    created: str
+    plan: Plan
+    file: Path
+    poster: Path
+    state: Literal["done", "stopped"]
+    notes: tuple[str, ...]
+    timings: dict[str, float]
+    peak_memory_mb: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the run as values that json can write."""
+        own = {"id": self.id, "state": self.state, "created": self.created, "file": str(self.file)}
+        costs = {"timings": self.timings, "peak_memory_mb": self.peak_memory_mb}
+        return own | {"poster": str(self.poster), "plan": self.plan.to_json(), "notes": list(self.notes)} | costs
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A run that is being written: its folder is not listed until it is committed."""
+
+    id: str
+    folder: Path
+    plan: Plan
+
+    @property
+    def clip(self) -> Path:
+        """Where the clip goes, or the image when the plan has one frame."""
+        return self.folder / ("clip.mp4" if self.plan.num_frames > 1 else "image.png")
+
+    @property
+    def poster(self) -> Path:
+        """Where the still for listings goes."""
+        return self.folder / POSTER
+
+    @property
+    def latents(self) -> Path:
+        """Where the unmarked latents go; they are never served."""
+        return self.folder / LATENTS
+
+
+class Store:
+    """The runs under one folder, newest first."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self._aside = home / ".unfinished"
+        self._read_before: dict[Path, Run] = {}
+
+    @contextmanager
+    def create(self, plan: Plan) -> Iterator[Draft]:
+        """Give a folder to write in, and remove it afterwards unless it was committed."""
+        draft = Draft(run_id := secrets.token_hex(10), self._aside / run_id, plan)
+        try:
+            draft.folder.mkdir(parents=True)
+        except OSError as error:
+            raise RunFailed(f"{self.home} cannot be written: {error.strerror}. Set ONETAKE_HOME elsewhere.") from error
+        try:
+            yield draft
+        finally:
+            shutil.rmtree(draft.folder, ignore_errors=True)
+
+    def commit(self, draft: Draft, **result: Any) -> Run:
+        """Write run.json with the result (state, notes, timings, peak_memory_mb) and list the run."""
+        record = {"id": draft.id, "created": datetime.now(UTC).isoformat(), "plan": draft.plan.to_json()} | result
+        record |= {"file": draft.clip.name, "poster": POSTER}
+        (draft.folder / RUN_FILE).write_text(json.dumps(record, indent=1), encoding="utf-8")
+        draft.folder.rename(self.home / draft.id)
+        return self.get(draft.id)
+
+    def list(self) -> tuple[Run, ...]:
+        """Return all runs, newest first; a folder that cannot be read is left out and logged."""
+        found = [run for path in self.home.glob(f"*/{RUN_FILE}") if (run := self._readable(path))]
+        return tuple(sorted(found, key=lambda run: run.created, reverse=True))
+
+    def get(self, run_id: str) -> Run:
+        """Return one run; raise NotFound."""
+        path = self.home / run_id / RUN_FILE
+        if not run_id.isalnum() or not path.is_file():
+            raise NotFound(f"There is no run {run_id!r}. Choose one from the library.")
+        return self._read(path)
+
+    def speed(self, spec: ModelSpec) -> Speed:
+        """Return what the newest finished runs of a model measured on this machine."""
+        done = (run for run in self.list() if run.state == "done" and run.plan.model == spec.name)
+        return measured_speed(((run.plan, run.timings) for run in islice(done, RUNS_TO_MEASURE)), spec)
+
+    def _readable(self, path: Path) -> Run | None:
+        try:
+            return self._read(path)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            log.warning("%s is not a run: %s", path, error)
+            return None
+
+    def _read(self, path: Path) -> Run:
+        # Runs never change once they are listed, and a page lists them often.
+        if path not in self._read_before:
+            record = json.loads(path.read_text(encoding="utf-8"))
+            plan, notes = Plan.from_json(record["plan"]), tuple(record["notes"])
+            files = {name: path.parent / record[name] for name in ("file", "poster")}
+            self._read_before[path] = Run(**{**record, **files, "plan": plan, "notes": notes})
+        return self._read_before[path]

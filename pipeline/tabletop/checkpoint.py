@@ -1,0 +1,115 @@
+"""What both trainings share: a time budget and rates that follow it, averaged weights, resumable checkpoints."""
+
+import json
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torch.optim import Optimizer
+
+
+@dataclass
+class Clock:
+    """Steps taken and seconds spent, over all sessions of a training; `budget` is in seconds."""
+
+    budget: float
+    step: int = 0
+    spent: float = 0.0
+    started: float = field(default_factory=time.monotonic)
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds of training so far."""
+        return self.spent + time.monotonic() - self.started
+
+    @property
+    def progress(self) -> float:
+        """Share of the budget that is used up, 0..1."""
+        return min(self.elapsed / self.budget, 1.0)
+
+
+def set_rates(optimizers: list[Optimizer], clock: Clock) -> None:
+    """Warm up over 50 steps, hold, and fall linearly to nothing over the last 40 % of the time."""
+    scale = min((clock.step + 1) / 50, 1.0, max((1 - clock.progress) / 0.4, 0.01))
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            group.setdefault("top", group["lr"])
+            group["lr"] = group["top"] * scale
+
+
+class Average:
+    """An exponential moving average of a module's weights, the ones that are shipped."""
+
+    def __init__(self, module: nn.Module) -> None:
+        self.values = {name: value.detach().clone() for name, value in module.state_dict().items()}
+
+    @torch.no_grad()
+    def update(self, module: nn.Module, step: int) -> None:
+        """Move towards the module; the horizon grows with the step, so that early weights are forgotten."""
+        keep = min(0.998, (step + 1) / (step + 10))
+        for name, value in module.state_dict().items():
+            self.values[name].lerp_(value, 1 - keep) if value.is_floating_point() else self.values[name].copy_(value)
+
+
+@dataclass(frozen=True)
+class Training:
+    """Everything that a checkpoint holds."""
+
+    modules: dict[str, nn.Module]
+    averages: dict[str, Average]
+    optimizers: list[Optimizer]
+    clock: Clock
+
+    def save(self, path: Path) -> None:
+        """Write aside, then rename, so that an interrupted save leaves the checkpoint before."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        state: dict[str, Any] = {
+            "modules": {name: module.state_dict() for name, module in self.modules.items()},
+            "averages": {name: average.values for name, average in self.averages.items()},
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+            "clock": {"step": self.clock.step, "spent": self.clock.elapsed},
+        }
+        partial = path.with_suffix(".part")
+        torch.save(state, partial)
+        partial.rename(path)
+
+    def resume(self, path: Path) -> bool:
+        """Take up a checkpoint if there is one."""
+        if not path.exists():
+            return False
+        state = torch.load(path, weights_only=True)
+        for name, module in self.modules.items():
+            module.load_state_dict(state["modules"][name])
+            self.averages[name].values = state["averages"][name]
+        for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(saved)
+        self.clock.step, self.clock.spent = state["clock"]["step"], state["clock"]["spent"]
+        return True
+
+
+def start_training(modules: dict[str, nn.Module], optimizers: list[Optimizer], minutes: float, path: Path) -> Training:
+    """Begin a training, or go on with the one whose checkpoint lies at `path`."""
+    averages = {name: Average(module) for name, module in modules.items()}
+    training = Training(modules, averages, optimizers, Clock(budget=minutes * 60))
+    if training.resume(path):
+        print(f"resumed at step {training.clock.step}, {training.clock.spent / 60:.1f} minutes in", flush=True)
+    return training
+
+
+def log_curve(path: Path, row: dict[str, float]) -> None:
+    """Append a row to a learning curve, a JSON object per line, and show it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as file:
+        file.write(json.dumps(row) + "\n")
+    print(" ".join(f"{name} {value:g}" for name, value in row.items()), flush=True)
+
+
+def step_all(optimizers: Iterable[Optimizer]) -> None:
+    """One step of each optimizer, gradients cleared after it."""
+    for optimizer in optimizers:
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)

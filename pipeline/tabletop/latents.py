@@ -1,0 +1,143 @@
+"""The transformer's training set: clips as normalised latents, with the images and tails that may be given."""
+
+import random
+from dataclasses import dataclass, replace
+from pathlib import Path
+from random import Random
+
+import torch
+from diffusers import AutoencoderKLLTXVideo
+from torch import Tensor
+from torch.nn.functional import avg_pool3d
+
+from pipeline.tabletop.captions import caption
+from pipeline.tabletop.data import load_chunk
+from pipeline.tabletop.layout import Given
+from pipeline.tabletop.network import TEMPORAL, to_pixels
+from pipeline.tabletop.train_autoencoder import recolour
+from pipeline.tabletop.world import Program
+
+OPPOSITE = {"left": "right", "right": "left"}
+
+
+@dataclass(frozen=True)
+class LatentChunk:
+    """Clips of one shape (clips, 64, frames, h, w); `last` is the last frame as an image, `tail` the last as a clip.
+
+    `true_colours` is False where the clips were recoloured: those are used with given frames only, and their captions
+    name no colour.
+    """
+
+    programs: tuple[Program, ...]
+    whole: Tensor
+    last: Tensor
+    tail: Tensor
+    true_colours: bool = True
+
+    @property
+    def frames(self) -> int:
+        """Frames of each clip."""
+        return self.programs[0].frames
+
+    @property
+    def tokens(self) -> int:
+        """Latent tokens of one clip."""
+        return self.whole[0, 0].numel()
+
+
+def mirror(program: Program) -> Program:
+    """The program as seen in a mirror that swaps left and right."""
+    solids = tuple(replace(s, motion=OPPOSITE.get(s.motion, s.motion), x=-s.x) for s in program.solids)
+    return replace(program, solids=solids, camera_speed=program.camera_speed * (1 if program.camera == "zooms" else -1))
+
+
+@torch.no_grad()
+def encode(vae: AutoencoderKLLTXVideo, pixels: Tensor) -> Tensor:
+    """Pixels (clips, 3, frames, height, width) to normalised latents in bfloat16, eight clips at a time."""
+    parts = []
+    with torch.autocast(vae.device.type, torch.bfloat16):
+        for part in torch.split(pixels, 8):
+            parts.append(vae.encode(part.to(vae.device)).latent_dist.mode().float())
+    mean, std = (value.view(1, -1, 1, 1, 1) for value in (vae.latents_mean, vae.latents_std))
+    latents: Tensor = (torch.cat(parts).to(vae.device) - mean) / std
+    return latents.bfloat16().cpu()
+
+
+def tail_frames(frames: int) -> int:
+    """Length in frames of the tail that is given: about half of the clip, on the grid."""
+    return (frames // 2) // TEMPORAL * TEMPORAL + 1
+
+
+def encode_clips(vae: AutoencoderKLLTXVideo, programs: tuple[Program, ...], pixels: Tensor) -> LatentChunk:
+    """Encode clips whole, and what may be given of them."""
+    tail = tail_frames(pixels.shape[2])
+    return LatentChunk(programs, encode(vae, pixels), encode(vae, pixels[:, :, -1:]), encode(vae, pixels[:, :, -tail:]))
+
+
+def encode_chunk(vae: AutoencoderKLLTXVideo, path: Path, half: bool) -> list[LatentChunk]:
+    """A chunk as it is and a part of it in other colours; at half the sides, where encoding is cheap, also mirrored."""
+    chunk = load_chunk(path)
+    pixels = to_pixels(chunk.frames)
+    if half:
+        pixels = avg_pool3d(pixels, (1, 2, 2))
+    some = slice(0, len(pixels) // 3)
+    recoloured = torch.stack([recolour(clip) for clip in pixels[some]])
+    parts = [
+        encode_clips(vae, chunk.programs, pixels),
+        replace(encode_clips(vae, chunk.programs[some], recoloured), true_colours=False),
+    ]
+    if half:
+        mirrored = tuple(mirror(program) for program in chunk.programs)
+        parts.append(encode_clips(vae, mirrored, pixels.flip(-1)))
+    return parts
+
+
+@torch.no_grad()
+def set_latent_statistics(vae: AutoencoderKLLTXVideo, paths: list[Path]) -> None:
+    """Measure the mean and deviation of each latent channel, which the pipeline normalises by."""
+    vae.latents_mean.zero_()
+    vae.latents_std.fill_(1.0)
+    samples = [encode(vae, to_pixels(load_chunk(path).frames[:8])).float() for path in paths[:10]]
+    flat = torch.cat([sample.movedim(1, 0).flatten(1) for sample in samples], 1)
+    vae.latents_mean.copy_(flat.mean(1))
+    vae.latents_std.copy_(flat.std(1))
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A batch for the transformer: clean latents, what is given of them, and captions."""
+
+    latents: Tensor
+    given: list[Given]
+    captions: list[str]
+
+
+def draw_given(chunk: LatentChunk, rows: Tensor, kind: str) -> list[Given]:
+    """What is given of some clips, by the kind of task."""
+    strength = 1.0 if random.random() < 0.8 else random.uniform(0.5, 1.0)
+    whole, last, tail = chunk.whole[rows].float(), chunk.last[rows].float(), chunk.tail[rows].float()
+    longest = max(2, whole.shape[2] // 3)
+    head = whole[:, :, : random.randint(2, longest)]
+    kinds = {
+        "text": [],
+        "first": [Given(whole[:, :, :1], 0, strength)],
+        "head": [Given(head, 0, strength)],
+        "last": [Given(last, chunk.frames - 1, strength)],
+        "ends": [Given(whole[:, :, :1], 0, strength), Given(last, chunk.frames - 1, strength)],
+        "tail": [Given(tail, chunk.frames - tail_frames(chunk.frames), strength)],
+        "bridge": [Given(head, 0), Given(tail, chunk.frames - tail_frames(chunk.frames))],
+    }
+    return kinds[kind]
+
+
+def draw_sample(chunks: list[LatentChunk], tokens: int, shares: dict[str, float]) -> Sample:
+    """Draw a batch of about so many tokens from one chunk, with the kinds of task in the given shares."""
+    kind = random.choices(list(shares), list(shares.values()))[0]
+    usable = [chunk for chunk in chunks if chunk.true_colours or kind != "text"]
+    chunk = random.choice(usable)
+    rows = torch.randint(len(chunk.programs), (max(1, tokens // chunk.tokens),))
+    rng = Random(random.getrandbits(64))
+    captions = [
+        "" if rng.random() < 0.1 else caption(chunk.programs[row], rng, chunk.true_colours) for row in rows.tolist()
+    ]
+    return Sample(chunk.whole[rows].float(), draw_given(chunk, rows, kind), captions)

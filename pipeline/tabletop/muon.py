@@ -1,0 +1,66 @@
+"""Muon: momentum whose update is made orthogonal, for matrices and (flattened) convolutions.
+
+Source: Jordan et al., "Muon: an optimizer for hidden layers in neural networks", 2024. torch's own takes matrices only,
+and the autoencoder is all convolutions.
+"""
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+import torch
+from torch import Tensor, nn
+from torch.optim import AdamW, Optimizer
+
+NEWTON_SCHULZ: Final = (3.4445, -4.7750, 2.0315)
+MOMENTUM: Final = 0.95
+
+
+def orthogonalize(gradient: Tensor) -> Tensor:
+    """Push the singular values of a matrix (rows, columns) towards one: five Newton–Schulz steps in bfloat16."""
+    a, b, c = NEWTON_SCHULZ
+    tall = gradient.shape[0] > gradient.shape[1]
+    x = (gradient.T if tall else gradient).bfloat16()
+    x = x / (x.norm() + 1e-7)
+    for _ in range(5):
+        gram = x @ x.T
+        x = torch.addmm(x, torch.addmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+    return (x.T if tall else x).to(gradient.dtype)
+
+
+class Muon(Optimizer):
+    """Muon for parameters of two dimensions or more; rates are per group."""
+
+    def __init__(self, params: Iterable[Tensor], lr: float) -> None:
+        super().__init__(params, {"lr": lr})
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]  # noqa: ARG002, torch's signature
+        """Take one step; gradients must be there."""
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                if parameter.grad is not None:
+                    self._move(parameter, group["lr"])
+
+    def _move(self, parameter: Tensor, rate: float) -> None:
+        assert parameter.grad is not None
+        state = self.state[parameter]
+        if not state:
+            state["momentum"] = torch.zeros_like(parameter)
+        state["momentum"].lerp_(parameter.grad, 1 - MOMENTUM)
+        update = orthogonalize(parameter.grad.lerp(state["momentum"], MOMENTUM).flatten(1))
+        scale = max(1.0, update.shape[0] / update.shape[1]) ** 0.5
+        parameter.add_(update.view_as(parameter), alpha=-rate * scale)
+
+
+def make_optimizers(modules: Iterable[nn.Module], muon_rate: float, adam_rate: float) -> list[Optimizer]:
+    """Muon for the hidden matrices, AdamW at the edges: embeddings, first and last layers, biases, gains."""
+    hidden: list[Tensor] = []
+    edges: list[Tensor] = []
+    for module in modules:
+        for name, parameter in module.named_parameters():
+            edge = any(
+                part in name for part in ("proj_in", "proj_out", "shared", "embed", "conv_in", "conv_out", "table")
+            )
+            (edges if parameter.ndim < 2 or edge else hidden).append(parameter)
+    adam = AdamW(edges, lr=adam_rate, betas=(0.9, 0.95), weight_decay=0.0)
+    return [Muon(hidden, muon_rate), adam]

@@ -1,0 +1,180 @@
+"""Train the diffusion transformer and its text encoder together by rectified flow, small pictures first."""
+
+import random
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import torch
+from diffusers import AutoencoderKLLTXVideo, LTXVideoTransformer3DModel
+from torch import Tensor
+from transformers import PreTrainedTokenizerFast, T5EncoderModel
+
+from pipeline.tabletop.checkpoint import log_curve, set_rates, start_training, step_all
+from pipeline.tabletop.data import chunk_programs, chunks_on_disk
+from pipeline.tabletop.latents import LatentChunk, Sample, draw_sample, encode_chunk, encode_clips
+from pipeline.tabletop.layout import Tokens, lay_out
+from pipeline.tabletop.muon import make_optimizers
+from pipeline.tabletop.network import TEXT_LENGTH, make_text_encoder, make_transformer, to_pixels
+from pipeline.tabletop.render import render
+from pipeline.tabletop.tokens import make_tokenizer
+
+SHARES: Final = {"text": 0.5, "first": 0.14, "head": 0.09, "last": 0.06, "ends": 0.07, "tail": 0.06, "bridge": 0.08}
+"""How often each kind of task is trained; everything but text gives some frames."""
+
+TOKENS: Final = 4096
+"""Latent tokens in a batch."""
+
+HALF_UNTIL: Final = 0.35
+"""Share of the time that goes to pictures of half the side: composition is learned there at a quarter of the cost."""
+
+LATE_HALF: Final = 0.3
+"""Share of the batches, and of the clips, that stay at half size after that."""
+
+EVERY: Final = 250
+"""Steps between checkpoints, rows of the curve, and looks for new clips."""
+
+JUDGED_SIGMAS: Final = (0.3, 0.6, 0.8, 0.95)
+
+
+@dataclass(frozen=True)
+class Denoiser:
+    """The transformer with the text encoder and tokenizer that it is trained with."""
+
+    transformer: LTXVideoTransformer3DModel
+    text_encoder: T5EncoderModel
+    tokenizer: PreTrainedTokenizerFast
+
+    def predict(self, tokens: Tokens, captions: list[str]) -> Tensor:
+        """Velocity (batch, tokens, channels), as the pipeline calls for it."""
+        device = tokens.inputs.device
+        text = self.tokenizer(
+            captions, padding="max_length", max_length=TEXT_LENGTH, truncation=True, return_tensors="pt"
+        ).to(device)
+        mask = text.attention_mask.bool()
+        same = bool((tokens.sigma == tokens.sigma[:, :1]).all())
+        sigma = tokens.sigma[:, :1] if same else tokens.sigma
+        output: Tensor
+        with torch.autocast(device.type, torch.bfloat16):
+            embeds = self.text_encoder(text.input_ids, attention_mask=mask)[0]
+            output = self.transformer(
+                hidden_states=tokens.inputs,
+                encoder_hidden_states=embeds,
+                timestep=sigma * 1000,
+                encoder_attention_mask=mask,
+                video_coords=tokens.coords,
+                return_dict=False,
+            )[0]
+        return output.float()
+
+
+def make_denoiser(width: int, layers: int, device: str) -> Denoiser:
+    """A new transformer, text encoder and tokenizer."""
+    tokenizer = make_tokenizer()
+    torch.manual_seed(1)
+    transformer = make_transformer(width, layers).to(device)
+    return Denoiser(transformer, make_text_encoder(len(tokenizer), width).to(device), tokenizer)
+
+
+def draw_sigma(count: int) -> Tensor:
+    """Noise levels in 0..1: logit-normal, a little towards noise, where composition is decided."""
+    return torch.sigmoid(torch.randn(count) * 1.1 + 0.3)
+
+
+def flow_loss(model: Denoiser, sample: Sample, sigma: Tensor) -> Tensor:
+    """Mean squared error of the velocity over the tokens that are not given."""
+    tokens = lay_out(sample.latents, sigma, sample.given)
+    device = model.transformer.device
+    tokens = Tokens(*(value.to(device) for value in (tokens.inputs, tokens.target, tokens.sigma, tokens.coords)))
+    error = (model.predict(tokens, sample.captions) - tokens.target).square().mean(-1)
+    wanted = (tokens.sigma > 0).float()
+    return (error * wanted).sum() / wanted.sum()
+
+
+def held_out_sample(vae: AutoencoderKLLTXVideo, count: int = 32) -> Sample:
+    """Held-out square clips with their captions, for the learning curve."""
+    programs = chunk_programs(0, kept_out=True, count=count)
+    pixels = to_pixels(torch.stack([render(program) for program in programs]))
+    chunk = encode_clips(vae, programs, pixels)
+    state = random.getstate()
+    random.seed(5)
+    sample = draw_sample([chunk], count * chunk.tokens, {"text": 1.0})
+    random.setstate(state)
+    return sample
+
+
+@torch.no_grad()
+def judge(model: Denoiser, sample: Sample) -> float:
+    """Held-out loss, mean over fixed noise levels and fixed noise."""
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        losses = [flow_loss(model, sample, torch.full((len(sample.latents),), sigma)) for sigma in JUDGED_SIGMAS]
+    return float(torch.stack(losses).mean())
+
+
+class LatentLibrary:
+    """The clips on disk as latents, at half or full size; `refresh` takes in what was rendered since."""
+
+    def __init__(self, vae: AutoencoderKLLTXVideo, folder: Path, half: bool) -> None:
+        self.vae, self.folder, self.half = vae, folder, half
+        self.parts: dict[Path, list[LatentChunk]] = {}
+
+    def refresh(self, share: float) -> None:
+        """Encode what is not yet encoded of the first `share` of the chunks."""
+        paths = list(chunks_on_disk(self.folder))
+        for path in paths[: round(share * len(paths))]:
+            if path not in self.parts:
+                self.parts[path] = encode_chunk(self.vae, path, self.half)
+
+    def draw(self) -> Sample:
+        """A batch of one shape."""
+        chunks = [chunk for parts in self.parts.values() for chunk in parts]
+        return draw_sample(chunks, TOKENS, SHARES)
+
+
+def half_share(progress: float) -> float:
+    """Share of batches at half size: all of them at first, some of them later."""
+    return 1.0 if progress < HALF_UNTIL else LATE_HALF
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Size of the transformer, and whether its blocks are compiled (worth 15 % on a processor)."""
+
+    width: int
+    layers: int
+    compiled: bool = False
+
+
+def train_transformer(vae: AutoencoderKLLTXVideo, chunks: Path, work: Path, minutes: float, shape: Shape) -> Denoiser:
+    """Train for so many minutes in all, encoding and checkpoints included."""
+    model = make_denoiser(shape.width, shape.layers, device=str(vae.device))
+    if shape.compiled:
+        model.transformer.compile_repeated_blocks(dynamic=True)
+    modules = {"transformer": model.transformer, "text_encoder": model.text_encoder}
+    training = start_training(modules, make_optimizers(modules.values(), 0.01, 1e-3), minutes, work / "transformer.pt")
+    small, full = LatentLibrary(vae, chunks, half=True), LatentLibrary(vae, chunks, half=False)
+    held_out = held_out_sample(vae)
+    clock, smooth, share = training.clock, 1.0, 0.0
+    while clock.progress < 1:
+        if half_share(clock.progress) != share or clock.step % EVERY == 0:
+            share = half_share(clock.progress)
+            small.refresh(share)
+            full.refresh(1.0 if share < 1 else 0.0)
+        set_rates(training.optimizers, clock)
+        sample = (small if random.random() < share else full).draw()
+        loss = flow_loss(model, sample, draw_sigma(len(sample.latents)))
+        loss.backward()  # type: ignore[no-untyped-call]
+        step_all(training.optimizers)
+        for name, module in modules.items():
+            training.averages[name].update(module, clock.step)
+        smooth = 0.98 * smooth + 0.02 * loss.item()
+        clock.step += 1
+        if clock.step % EVERY == 0:
+            row = {"step": clock.step, "minutes": round(clock.elapsed / 60, 2), "loss": smooth}
+            log_curve(work / "transformer.jsonl", {**row, "held_out": judge(model, held_out)})
+            training.save(work / "transformer.pt")
+    training.save(work / "transformer.pt")
+    for name, module in modules.items():
+        module.load_state_dict(training.averages[name].values)
+    return model

@@ -1,0 +1,87 @@
+"""What the page shows as a clip: a run of the store, or an example that ships with the app."""
+
+import json
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from pipeline.errors import NotFound
+from pipeline.plan import Plan
+from pipeline.settings import Settings
+from pipeline.store import Run, Store
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A finished picture or video with its page addresses and the plan that made it."""
+
+    url: str
+    poster: str
+    plan: Plan
+    notes: tuple[str, ...] = ()
+    facts: tuple[tuple[str, str], ...] = ()
+    run_id: str | None = None
+
+    @property
+    def prompt(self) -> str:
+        """The words the clip was made from."""
+        return self.plan.prompt
+
+    @property
+    def is_picture(self) -> bool:
+        """True for a take of one frame."""
+        return self.plan.num_frames == 1
+
+    @property
+    def download_name(self) -> str:
+        """A file name that tells what is inside and with which seed it was made."""
+        words = re.sub(r"[^a-z0-9]+", "-", self.prompt.lower()).strip("-")[:40].strip("-")
+        return f"onetake-{words or 'clip'}-{self.plan.seed}{Path(self.url).suffix}"
+
+
+def clip_of(run: Run) -> Clip:
+    """Return a run as the page shows it; addresses are relative, so any root path works."""
+    folder = f"media/{run.id}"
+    return Clip(
+        url=f"{folder}/{run.file.name}",
+        poster=f"{folder}/{run.poster.name}",
+        plan=run.plan,
+        notes=run.notes,
+        facts=_facts(run),
+        run_id=run.id,
+    )
+
+
+def _facts(run: Run) -> tuple[tuple[str, str], ...]:
+    made = datetime.fromisoformat(run.created)
+    return (
+        ("Made", f"{made:%Y-%m-%d %H:%M} UTC in {run.timings['total']:.1f} s"),
+        ("Peak memory", f"{run.peak_memory_mb:.0f} MB"),
+    )
+
+
+def find_clip(store: Store, run_id: str | None) -> Clip | None:
+    """Return the clip of a run id, None when there is no such run."""
+    if run_id is None:
+        return None
+    try:
+        return clip_of(store.get(run_id))
+    except NotFound:
+        return None
+
+
+def example_clip(settings: Settings) -> Clip | None:
+    """Return the first example with a recipe beside it, None where none ships."""
+    folder = settings.assets / "examples"
+    for video in sorted(folder.glob("*.mp4")):
+        recipe = video.with_suffix(".json")
+        if recipe.is_file():
+            return _example(video, recipe)
+    return None
+
+
+def _example(video: Path, recipe: Path) -> Clip:
+    data = json.loads(recipe.read_text("utf-8"))
+    plan = Plan.from_json(data.get("plan", data))
+    return Clip(url=f"examples/{video.name}", poster="", plan=plan)

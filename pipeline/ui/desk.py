@@ -1,0 +1,196 @@
+"""What the page does when somebody touches it: every handler of the first tab, the stage and the library."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from html import escape
+from typing import Any
+
+import gradio as gr
+from gradio.blocks import Block
+from gradio.components import Component
+
+from pipeline.errors import NotFound, OnetakeError
+from pipeline.jobs import Job, Jobs, JobView
+from pipeline.models import ModelSpec, default_model, get_model
+from pipeline.plan import Plan, Speed, make_plan
+from pipeline.request import parse_request
+from pipeline.settings import Settings
+from pipeline.store import Store
+from pipeline.ui import clips, details, library
+from pipeline.ui.controls import Input
+from pipeline.ui.header import header
+from pipeline.ui.stage import Stage, Updates
+from pipeline.ui.text_tab import TextTab
+from pipeline.ui.warmup import WarmUp
+
+# An unwritten prompt has a contract too: it stands there before the first word.
+PLACEHOLDER = "a ball"
+NOTHING_KEPT = "It was stopped before its first step was done, so there is nothing to keep. Make it again."
+
+
+@dataclass(frozen=True)
+class House:
+    """What the app owns, whoever looks at it."""
+
+    jobs: Jobs
+    store: Store
+    settings: Settings
+    warm_up: WarmUp
+    speeds: dict[str, Speed] = field(default_factory=dict)
+
+    @property
+    def spec(self) -> ModelSpec:
+        """The model that the page starts with."""
+        return default_model(self.settings)
+
+    def plan(self, asked: dict[str, Any]) -> Plan:
+        """Check a request and turn it into a plan, at the speed measured on this machine."""
+        request = parse_request(asked)
+        spec = get_model(request.model) if request.model else self.spec
+        if spec.name not in self.speeds:
+            self.speeds[spec.name] = self.store.speed(spec)
+        return make_plan(request, spec, self.speeds[spec.name])
+
+    def find_job(self, job_id: str | None) -> Job | None:
+        """Return a job that this process knows, None otherwise."""
+        try:
+            return self.jobs.get(job_id) if job_id else None
+        except NotFound:
+            return None
+
+    def running(self, job_id: str | None) -> JobView | None:
+        """Return a job as it stands, None once it has ended."""
+        job = self.find_job(job_id)
+        return None if job is None or job.snapshot().final else job.snapshot()
+
+
+@dataclass(frozen=True)
+class Desk:
+    """The page's parts and the house behind them; methods are event handlers."""
+
+    house: House
+    tab: TextTab
+    stage: Stage
+    header: gr.HTML
+    library: gr.HTML
+    job: gr.BrowserState
+    ticker: gr.Timer
+
+    @property
+    def inputs(self) -> list[Input]:
+        """Return what decides a take."""
+        return [self.tab.prompt, *self.tab.controls.inputs]
+
+    @property
+    def outputs(self) -> list[Block]:
+        """Return what changes when a take is followed or opened."""
+        return [*self.stage.outputs, *self.tab.starters, self.library]
+
+    @property
+    def surroundings(self) -> list[Block]:
+        """Return what changes by itself, besides the library."""
+        return [self.header, self.ticker]
+
+    def contract(self, values: dict[Component, Any]) -> str:
+        """Say what would come out of the controls as they stand."""
+        return self._contract(values, values[self.tab.prompt])
+
+    def contract_while_typing(self, values: dict[Component, Any]) -> str:
+        """Say the same, but do not judge the word that is being typed."""
+        head, _, _ = values[self.tab.prompt].rpartition(" ")
+        return self._contract(values, head)
+
+    def _contract(self, values: dict[Component, Any], prompt: str) -> str:
+        try:
+            plan = self._plan(values, prompt if prompt.strip() else PLACEHOLDER)
+        except OnetakeError as error:
+            return refusal(error)
+        return f'<p class="promise">{escape(plan.contract())}</p>{details.notes_list(plan.notes)}'
+
+    def _plan(self, values: dict[Component, Any], prompt: str) -> Plan:
+        task = {"task": "text", "prompt": prompt}
+        return self.house.plan(task | self.tab.controls.read(values))
+
+    def make(self, values: dict[Component, Any]) -> Iterator[Updates]:
+        """Submit a take and follow it; what is refused is said under the button."""
+        try:
+            job = self.house.jobs.submit(self._plan(values, values[self.tab.prompt]))
+        except OnetakeError as error:
+            yield {self.tab.contract: refusal(error)}
+            return
+        yield {self.job: job.id}
+        yield from self._follow(job)
+
+    def arrive(self, job_id: str | None) -> Iterator[Updates]:
+        """Fill the page for who opens it: their running take first, then their last, then the example."""
+        yield {**self._surroundings(job_id), **self._first_sight(job_id)}
+        yield from self.rejoin(job_id)
+
+    def rejoin(self, job_id: str | None) -> Iterator[Updates]:
+        """Follow a job that is still under way."""
+        job = self.house.find_job(job_id)
+        if job is not None and not job.snapshot().final:
+            yield from self._follow(job)
+
+    def _first_sight(self, job_id: str | None) -> Updates:
+        job = self.house.find_job(job_id)
+        if job is not None and job.snapshot().run is not None:
+            return self._outcome(job.snapshot())
+        example = clips.example_clip(self.house.settings)
+        return self.stage.play(example) if example else self.stage.clear()
+
+    def _follow(self, job: Job) -> Iterator[Updates]:
+        yield {**self.tab.busy(), **self._strip(job.id)}
+        view = job.snapshot()
+        for view in job.watch():
+            if not view.final:
+                yield self.stage.follow(view)
+        self.house.speeds.clear()
+        shown = view.run.id if view.run else None
+        yield {**self._outcome(view), **self.tab.idle(), **self._strip(None, shown)}
+
+    def _outcome(self, view: JobView) -> Updates:
+        if view.run is not None:
+            return self.stage.play(clips.clip_of(view.run))
+        return self.stage.say(view.error or NOTHING_KEPT)
+
+    def stop(self, job_id: str | None) -> None:
+        """Ask the running take to stop; whoever follows it shows what is kept."""
+        job = self.house.find_job(job_id)
+        if job is not None:
+            job.cancel()
+
+    def open_run(self, job_id: str | None, event: gr.EventData) -> Updates:
+        """Put a run of the library on the stage; a running take goes on, and the strip leads back to it."""
+        clip = clips.find_clip(self.house.store, event.run)
+        if clip is None:
+            shown = self.stage.say("This run is no longer there. Choose another one from the library.")
+        else:
+            shown = self.stage.play(clip)
+        return {**shown, **self.tab.idle(), **self._surroundings(job_id, event.run)}
+
+    def use_again(self, clip: clips.Clip) -> Updates:
+        """Set every control to what made the clip on the stage."""
+        controls = self.tab.controls.restore(clip.plan, get_model(clip.plan.model))
+        return {self.tab.prompt: clip.prompt, **controls}
+
+    def tick(self, job_id: str | None, shown: clips.Clip | None) -> Updates:
+        """Look after what nobody follows: the model's loading, and a take that left the stage."""
+        return self._surroundings(job_id, shown.run_id if shown else None)
+
+    def _surroundings(self, job_id: str | None, shown: str | None = None) -> Updates:
+        loading = self.house.warm_up.state == "loading"
+        return {
+            self.header: header(self.house.spec, self.house.settings, self.house.warm_up),
+            self.ticker: gr.Timer(active=loading or self.house.running(job_id) is not None),
+            **self._strip(job_id, shown),
+        }
+
+    def _strip(self, job_id: str | None, shown: str | None = None) -> Updates:
+        running = self.house.running(job_id)
+        return {self.library: library.strip(self.house.store.list(), running, shown)}
+
+
+def refusal(error: OnetakeError) -> str:
+    """Return the line that says why nothing is made and what to do."""
+    return f'<p class="refusal" role="alert">{escape(str(error))}</p>'

@@ -1,0 +1,48 @@
+"""What stands under a finished clip, as HTML: the download, its notes and its recipe."""
+
+from collections.abc import Iterable
+from html import escape
+
+from pipeline.models import get_model
+from pipeline.ui.clips import Clip
+
+
+def download(clip: Clip) -> str:
+    """Return the link that saves the clip under a telling name."""
+    name = escape(clip.download_name, quote=True)
+    return f'<a class="action" id="download" href="{clip.url}" download="{name}">Download</a>'
+
+
+def notes_and_recipe(clip: Clip) -> str:
+    """Return the notes in the open, and the exact settings folded away."""
+    return _notes(clip.notes) + _recipe(clip)
+
+
+def notes_list(notes: Iterable[str]) -> str:
+    """Return notes as a list, nothing where there are none."""
+    items = "".join(f"<li>{escape(note)}</li>" for note in notes)
+    return f'<ul class="notes">{items}</ul>' if items else ""
+
+
+def _notes(notes: Iterable[str]) -> str:
+    inside = notes_list(notes)
+    return f'<section aria-label="Notes">{inside}</section>' if inside else ""
+
+
+def _recipe(clip: Clip) -> str:
+    rows = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in _settings(clip))
+    return f'<details class="recipe"><summary>Recipe</summary><dl>{rows}</dl></details>'
+
+
+def _settings(clip: Clip) -> tuple[tuple[str, str], ...]:
+    plan = clip.plan
+    return (
+        ("Prompt", plan.prompt),
+        ("Model", get_model(plan.model).title),
+        ("Seed", str(plan.seed)),
+        ("Size", f"{plan.width}×{plan.height} px"),
+        ("Length", f"{plan.num_frames} frames at {plan.fps} a second"),
+        ("Steps", str(plan.steps)),
+        ("Guidance", f"{plan.guidance_scale:g}"),
+        *clip.facts,
+    )

@@ -1,0 +1,89 @@
+"""Builds the page: the parts from top to bottom, then what happens when one is touched."""
+
+from typing import Any
+
+import gradio as gr
+from gradio.events import Dependency
+
+from pipeline.ui.api import add_text_endpoint
+from pipeline.ui.desk import Desk, House
+from pipeline.ui.header import header
+from pipeline.ui.stage import build_stage
+from pipeline.ui.text_tab import build_text_tab
+
+# Clicks on cards reach Python as events with the run's id.
+LIBRARY_CLICKS = """
+element.addEventListener('click', (click) => {
+  const card = click.target.closest('[data-open], [data-follow]');
+  if (!card) return;
+  if (card.dataset.open) trigger('open_run', {run: card.dataset.open});
+  else trigger('follow_job', {job: card.dataset.follow});
+});
+"""
+# Handlers answer the page only: programs use the named endpoint. Watching a job takes no place in a
+# queue, because the jobs have their own.
+PAGE_ONLY: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+AT_ONCE = PAGE_ONLY | {"queue": False}
+FOLLOWING = PAGE_ONLY | {"concurrency_limit": None}
+TICK_SECONDS = 1.5
+
+
+def build_page(house: House) -> gr.Blocks:
+    """Return the page over the app's jobs, store and settings."""
+    page = gr.Blocks(title="Onetake", analytics_enabled=False, fill_width=True)
+    with page:
+        desk = _parts(house)
+        _wire_contract(page, desk)
+        follows = [*_wire_making(desk), _wire_arrival(page, desk)]
+        _wire_stage(desk)
+        _wire_library(desk, follows)
+        add_text_endpoint(house)
+    return page
+
+
+def _parts(house: House) -> Desk:
+    top = gr.HTML(header(house.spec, house.settings, house.warm_up), elem_id="top")
+    with gr.Column(elem_id="desk"):
+        with gr.Tabs(elem_id="tabs"):
+            tab = build_text_tab(house.spec)
+        stage = build_stage()
+        strip = gr.HTML(elem_id="library", js_on_load=LIBRARY_CLICKS)
+    # The state holds an id that cannot be guessed, so its fixed secret guards nothing: it only lets
+    # a page find its job after the app was restarted.
+    job = gr.BrowserState(None, storage_key="onetake-job", secret="onetake")  # noqa: S106
+    return Desk(house, tab, stage, top, strip, job, gr.Timer(TICK_SECONDS))
+
+
+def _wire_contract(page: gr.Blocks, desk: Desk) -> None:
+    tab = desk.tab
+    promise = {"inputs": set(desk.inputs), "outputs": tab.contract, "trigger_mode": "always_last", **AT_ONCE}
+    # `change` and not `input`, which a paste does not fire.
+    tab.prompt.change(desk.contract_while_typing, **promise)
+    changes: list[Any] = [part.change for part in tab.controls.inputs]
+    gr.on([page.load, tab.prompt.blur, *changes], desk.contract, **promise)
+
+
+def _wire_making(desk: Desk) -> list[Dependency]:
+    tab = desk.tab
+    outputs = [*desk.outputs, tab.contract, desk.job]
+    making = {"fn": desk.make, "inputs": set(desk.inputs), "outputs": outputs, **FOLLOWING}
+    chosen = [chip.click(lambda words: words, chip, tab.prompt, **AT_ONCE) for chip in tab.examples]
+    return [tab.make.click(**making), *(choice.then(**making) for choice in chosen)]
+
+
+def _wire_arrival(page: gr.Blocks, desk: Desk) -> Dependency:
+    desk.ticker.tick(desk.tick, [desk.job, desk.stage.shown], [desk.library, *desk.surroundings], **AT_ONCE)
+    arrival: Dependency = page.load(desk.arrive, desk.job, [*desk.outputs, *desk.surroundings], **FOLLOWING)
+    return arrival
+
+
+def _wire_stage(desk: Desk) -> None:
+    desk.stage.stop.click(desk.stop, desk.job, **AT_ONCE)
+    desk.stage.again.click(desk.use_again, desk.stage.shown, list(desk.inputs), **AT_ONCE)
+
+
+def _wire_library(desk: Desk, follows: list[Dependency]) -> None:
+    # Looking at something else ends the watching, not the take.
+    back = desk.library.follow_job(desk.rejoin, desk.job, desk.outputs, cancels=follows, **FOLLOWING)
+    outputs = [*desk.outputs, *desk.surroundings]
+    desk.library.open_run(desk.open_run, desk.job, outputs, cancels=[*follows, back], **AT_ONCE)

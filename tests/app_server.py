@@ -1,0 +1,64 @@
+"""The real app in a process of its own, as `make run` starts it."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.request import urlopen
+
+ROOT = Path(__file__).resolve().parents[1]
+PATIENCE_S = 60
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running app: `line` is what it printed, `answered_s` how long its page took to answer."""
+
+    url: str
+    home: Path
+    line: str
+    answered_s: float
+    process: "subprocess.Popen[str]"
+
+    def stop(self) -> tuple[int, str, str]:
+        """Ask the app to end; return its exit status and what it wrote since it was ready."""
+        self.process.send_signal(signal.SIGTERM)
+        out, err = self.process.communicate(timeout=PATIENCE_S)
+        return self.process.returncode, out, err
+
+
+@contextmanager
+def running_app(home: Path, port: int | None = None) -> Iterator[Server]:
+    """Start the app on a port (a free one by default), wait for its line, and end it afterwards."""
+    started = time.monotonic()
+    process = _start(home, port or _free_port())
+    try:
+        assert process.stdout
+        line = process.stdout.readline()
+        assert "http" in line, f"the app did not start: {process.stderr and process.stderr.read()}"
+        url = line.split()[-1]
+        with urlopen(url, timeout=PATIENCE_S) as answer:
+            assert answer.status == 200
+        yield Server(url, home, line, time.monotonic() - started, process)
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def _start(home: Path, port: int) -> "subprocess.Popen[str]":
+    env = os.environ | {"ONETAKE_HOME": str(home), "HOST": "127.0.0.1", "PORT": str(port)}
+    pipe = subprocess.PIPE
+    return subprocess.Popen([sys.executable, "app.py"], cwd=ROOT, env=env, text=True, stdout=pipe, stderr=pipe)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -1,0 +1,73 @@
+"""The judge is fair: intervals are right, held-out programs were never trained on, controls fail where they must."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from pipeline.tabletop.data import MIX, chunk_programs
+from pipeline.tabletop.evaluate import BARS, held_out_programs, is_right, read_all, weight_sums, wilson
+from pipeline.tabletop.probe import ATTRIBUTES, Probe, load_probe, truth
+from pipeline.tabletop.render import render
+from pipeline.tabletop.world import Program, held_out
+
+MODEL = Path(__file__).parents[2] / "assets" / "tabletop"
+
+
+@pytest.fixture(scope="module")
+def probe() -> Probe:
+    return load_probe(MODEL)
+
+
+@pytest.fixture(scope="module")
+def programs() -> list[Program]:
+    return held_out_programs(60)
+
+
+@pytest.fixture(scope="module")
+def renders(programs: list[Program]) -> list[torch.Tensor]:
+    return [render(program) for program in programs]
+
+
+def test_wilson_gives_the_textbook_interval() -> None:
+    low, high = wilson(90, 100)
+    assert (round(low, 3), round(high, 3)) == (0.826, 0.945)
+
+
+def test_programs_of_the_evaluation_share_no_combination_with_the_training(programs: list[Program]) -> None:
+    assert all(held_out(program) for program in programs)
+    assert not any(held_out(program) for number in range(len(MIX)) for program in chunk_programs(number))
+
+
+def test_the_probe_reads_held_out_renders(probe: Probe, programs: list[Program], renders: list[torch.Tensor]) -> None:
+    readings = read_all(probe, renders)
+    for name in ATTRIBUTES:
+        right = sum(
+            is_right(name, reading, truth(program)) for reading, program in zip(readings, programs, strict=True)
+        )
+        assert right / len(programs) >= 0.95, name
+
+
+def test_a_frozen_clip_cannot_pass_for_a_moving_one(
+    probe: Probe, programs: list[Program], renders: list[torch.Tensor]
+) -> None:
+    frozen = [clip[:1].expand_as(clip) for clip in renders]
+    readings = read_all(probe, frozen)
+    moving = [
+        i for i, program in enumerate(programs) if program.solids[0].motion in ("left", "right", "closer", "away")
+    ]
+    passed = sum(is_right("motion", readings[i], truth(programs[i])) for i in moving)
+    assert passed / len(moving) < 0.5
+
+
+def test_the_report_is_of_the_shipped_weights_and_reaches_its_bars() -> None:
+    report = json.loads((MODEL / "report.json").read_text())
+    assert report["weights_sha256"] == weight_sums(MODEL)
+    rows = {row["name"]: row for row in report["rows"]}
+    assert set(BARS) < set(rows)
+    for row in rows.values():
+        assert row["low"] <= row["value"] <= row["high"]
+        if row["bar"] is not None:
+            assert row["n"] >= 20
+            assert row["value"] >= row["bar"], row["name"]

@@ -1,0 +1,137 @@
+"""The app as a program meets it: it starts, answers, refuses, and gives away only what is public."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+import pytest
+from app_server import Server, running_app
+from gradio_client import Client  # type: ignore[import-untyped]
+from gradio_client.exceptions import AppError  # type: ignore[import-untyped]
+
+from pipeline.store import Store
+from pipeline.video import read_frames, read_recipe
+
+SMALL = {"prompt": "a red ball bounces on snow", "width": 64, "height": 64, "frames": 9, "steps": 4}
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with running_app(tmp_path_factory.mktemp("app")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def client(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Client:
+    return Client(server.url, verbose=False, download_files=tmp_path_factory.mktemp("downloads"))
+
+
+def ask(client: Client, **asked: Any) -> tuple[Path, dict[str, Any]]:
+    file, run = client.predict(**(SMALL | asked), api_name="/text")
+    return Path(file), run
+
+
+def status_of(url: str, data: dict[str, Any] | None = None, **headers: str) -> tuple[int, bytes]:
+    body = None if data is None else json.dumps(data).encode()
+    try:
+        with urlopen(Request(url, body, {"Content-Type": "application/json"} | headers), timeout=30) as answer:
+            return answer.status, answer.read()
+    except HTTPError as error:
+        return error.code, error.read()
+
+
+def test_the_endpoint_returns_the_video_and_its_run(client: Client) -> None:
+    file, run = ask(client, seed=2**64 - 1)
+    frames = list(read_frames(file))
+    assert len(frames) == 9
+    assert frames[0].shape == (64, 64, 3)
+    assert run["plan"]["seed"] == 2**64 - 1
+    assert run["plan"] == read_recipe(file)["plan"]
+    assert set(run["timings"]) >= {"denoise", "decode", "encode", "total"}
+
+
+def test_the_endpoint_draws_a_seed_and_tells_it(client: Client) -> None:
+    _, first = ask(client)
+    _, second = ask(client)
+    assert first["plan"]["seed"] != second["plan"]["seed"]
+
+
+def test_one_frame_is_a_picture(client: Client) -> None:
+    file, run = ask(client, frames=1, seed=1)
+    assert file.read_bytes().startswith(b"\x89PNG")
+    assert run["plan"]["segments"][0]["frames"] == 1
+
+
+def test_what_was_rounded_or_not_understood_is_noted(client: Client) -> None:
+    _, run = ask(client, prompt="a red dragon bounces on snow", width=70)
+    assert "70×64 became 64×64" in run["notes"][0]
+    assert "unknown: dragon" in run["notes"][1]
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ({"prompt": " "}, "The prompt is empty"),
+        ({"prompt": "a" * 2001}, "Shorten it to 2000"),
+        ({"width": 16384, "height": 16384}, "choose from 64 to 256"),
+        ({"frames": 0}, "choose from 1 to 97"),
+        ({"frames": 10**6}, "choose from 1 to 97"),
+        ({"frames": None, "seconds": -1.0}, "choose from 0 to 12 s"),
+        ({"seed": 2**64}, "give a whole number from 0"),
+        ({"steps": "4"}, "give a whole number of steps"),
+        ({"model": "sora"}, "Choose one of: tabletop"),
+        ({"shape": "square"}, "Both a shape and a size"),
+        ({"seconds": 2.0}, "Both frames and seconds"),
+    ],
+)
+def test_what_cannot_be_made_is_refused_in_plain_words(client: Client, asked: dict[str, Any], words: str) -> None:
+    with pytest.raises(AppError, match=words):
+        ask(client, **asked)
+
+
+def test_no_number_is_refused_too(server: Server) -> None:
+    # Python's own client does not send NaN; a program without it can.
+    status, answer = status_of(f"{server.url}/gradio_api/call/v2/text", {"prompt": "a ball", "seconds": float("nan")})
+    assert status == 200
+    _, stream = status_of(f"{server.url}/gradio_api/call/v2/text/{json.loads(answer)['event_id']}")
+    assert b"event: error" in stream
+    assert b"give a number of seconds" in stream
+
+
+def test_an_unknown_field_is_refused(server: Server, client: Client) -> None:
+    with pytest.raises(TypeError, match="negative_prompt"):
+        ask(client, negative_prompt="blur")
+    status, answer = status_of(f"{server.url}/gradio_api/call/v2/text", SMALL | {"negative_prompt": "blur"})
+    assert status == 422
+    assert "negative_prompt" in json.loads(answer)["error"]
+
+
+def test_only_clip_and_poster_of_a_run_are_served(server: Server, client: Client) -> None:
+    _, made = ask(client, seed=3)
+    run = Store(server.home).get(made["id"])
+    media = f"{server.url}/media/{run.id}"
+    assert status_of(f"{media}/clip.mp4", Range="bytes=0-99") == (206, run.file.read_bytes()[:100])
+    assert status_of(f"{media}/poster.webp")[0] == 200
+    for secret in ("latents.safetensors", "run.json", "..%2f..%2fapp.py"):
+        assert status_of(f"{media}/{secret}")[0] == 404
+        assert status_of(f"{server.url}/gradio_api/file={run.file.parent / secret}")[0] in (403, 404)
+    assert status_of(f"{server.url}/gradio_api/file=/etc/passwd")[0] == 403
+    assert status_of(f"{server.url}/monitoring/summary")[0] == 403
+
+
+def test_it_prints_one_line_and_ends_when_asked(tmp_path: Path) -> None:
+    with running_app(tmp_path) as server:
+        assert server.line == f"Onetake is ready: {server.url}\n"
+        status, out, err = server.stop()
+    assert (status, out) == (0, "")
+    assert "Traceback" not in err
+
+
+def test_a_start_that_fails_says_why_in_one_line(server: Server, tmp_path: Path) -> None:
+    taken = int(server.url.rpartition(":")[2])
+    with pytest.raises(AssertionError, match="did not start") as refused, running_app(tmp_path, taken):
+        pass
+    assert "Traceback" not in str(refused.value)

@@ -1,0 +1,170 @@
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import MakePlan
+from safetensors.numpy import load_file
+
+from pipeline.backends.local import LocalBackend, Take
+from pipeline.errors import BadClip, CannotDo, Cancelled, RunFailed
+from pipeline.events import Cancelled as Asked
+from pipeline.events import Listener, Loading, Step
+from pipeline.generate import Decoding, Event, Finished, generate
+from pipeline.plan import Pin, Plan, Segment
+from pipeline.settings import Settings
+from pipeline.store import Run, Store
+from pipeline.video import read_frames, read_recipe
+
+STAGES = ["load", "text", "denoise", "decode", "encode"]
+
+
+def finish(plan: Plan, backend: LocalBackend, store: Store) -> tuple[list[Event], Run]:
+    events = list(generate(plan, backend, store))
+    assert isinstance(events[-1], Finished)
+    return events, events[-1].run
+
+
+def files(store: Store) -> list[Path]:
+    return [path for path in store.home.rglob("*") if path.is_file()]
+
+
+def test_a_run_tells_its_steps_and_ends_in_the_store(backend: LocalBackend, store: Store, plan_for: MakePlan) -> None:
+    backend.warm("tabletop")
+    plan = plan_for(frames=33)
+    events, run = finish(plan, backend, store)
+    steps = [event for event in events if isinstance(event, Step)]
+    assert [(step.index, step.total) for step in steps] == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    assert steps[-1].seconds_left == 0 < steps[0].seconds_left
+    decoded = [event.done for event in events if isinstance(event, Decoding)]
+    assert decoded[-1] == 33
+    assert all(earlier < later for earlier, later in pairwise(decoded))
+    assert store.list() == (run,)
+    assert (run.state, run.plan, run.notes) == ("done", plan, plan.notes)
+
+
+def test_the_files_of_a_run_hold_what_they_should(backend: LocalBackend, store: Store, plan_for: MakePlan) -> None:
+    plan = plan_for()
+    _, run = finish(plan, backend, store)
+    frames = np.stack(list(read_frames(run.file)))
+    assert frames.shape == (9, 64, 64, 3)
+    assert Plan.from_json(read_recipe(run.file)["plan"]) == plan
+    latents = load_file(run.file.parent / "latents.safetensors")["latents"]
+    assert latents.shape == (1, 64, 3, 4, 4)
+    assert run.poster.stat().st_size > 0
+
+
+def test_timings_add_up_to_the_whole(backend: LocalBackend, store: Store, plan_for: MakePlan) -> None:
+    _, run = finish(plan_for(), backend, store)
+    parts = [run.timings[stage] for stage in STAGES]
+    assert min(parts) >= 0
+    assert sum(parts) == pytest.approx(run.timings["total"], abs=0.3)
+    assert run.peak_memory_mb > 100
+
+
+def test_the_same_plan_gives_the_same_frames(backend: LocalBackend, store: Store, plan_for: MakePlan) -> None:
+    first, again, other = (
+        np.stack(list(read_frames(finish(plan, backend, store)[1].file)))
+        for plan in (plan_for(), plan_for(), plan_for(seed=8))
+    )
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+def test_one_frame_is_a_picture(backend: LocalBackend, store: Store, plan_for: MakePlan) -> None:
+    _, run = finish(plan_for(frames=1), backend, store)
+    (picture,) = read_frames(run.file)
+    assert run.file.name == "image.png"
+    assert picture.shape == (64, 64, 3)
+
+
+def test_the_first_run_of_a_backend_loads(settings: Settings, store: Store, plan_for: MakePlan) -> None:
+    backend = LocalBackend(settings)
+    assert backend.loaded is None
+    events, run = finish(plan_for(steps=1), backend, store)
+    assert events[0] == Loading("Tabletop")
+    assert backend.loaded == "tabletop"
+    assert run.timings["load"] > 0.05
+    assert not any(isinstance(event, Loading) for event in finish(plan_for(steps=1), backend, store)[0])
+
+
+def test_a_stop_keeps_what_there_is(backend: LocalBackend, store: Store, plan_for: MakePlan) -> None:
+    stop = []
+    events = []
+    for event in generate(plan_for(steps=50), backend, store, lambda: bool(stop)):
+        events.append(event)
+        if isinstance(event, Step):
+            stop.append(True)
+    assert isinstance(events[-1], Finished)
+    run = events[-1].run
+    done = sum(isinstance(event, Step) for event in events)
+    assert run.state == "stopped"
+    assert run.notes[-1] == f"Stopped after step {done} of 50: this is what the model had by then."
+    assert done < 50
+    assert len(list(read_frames(run.file))) == 9
+
+
+def test_a_stop_before_the_first_step_leaves_nothing(backend: LocalBackend, store: Store, plan_for: MakePlan) -> None:
+    with pytest.raises(Cancelled):
+        list(generate(plan_for(), backend, store, lambda: True))
+    assert files(store) == []
+
+
+def test_closing_the_generator_stops_the_work(backend: LocalBackend, store: Store, plan_for: MakePlan) -> None:
+    events = generate(plan_for(steps=100), backend, store)
+    for event in events:
+        if isinstance(event, Step):
+            break
+    events.close()
+    (run,) = store.list()
+    assert run.state == "stopped"
+    assert not list((store.home / ".unfinished").iterdir())
+
+
+class Poisoned(LocalBackend):
+    """Runs the real model, then spoils its result."""
+
+    def __init__(self, settings: Settings, latents: float, brightness: int) -> None:
+        super().__init__(settings)
+        self._spoil = (latents, brightness)
+
+    def run(self, plan: Plan, on_event: Listener, cancelled: Asked) -> Take:
+        """Run, then scale the latents and the frames."""
+        take = super().run(plan, on_event, cancelled)
+        latents, brightness = self._spoil
+        return replace(take, latents=take.latents * np.float32(latents), frames=(f * brightness for f in take.frames))
+
+
+@pytest.mark.parametrize(("latents", "brightness"), [(np.nan, 1), (np.inf, 1), (1.0, 0)])
+def test_a_broken_clip_is_never_done(
+    settings: Settings, store: Store, plan_for: MakePlan, latents: float, brightness: int
+) -> None:
+    with pytest.raises(BadClip):
+        list(generate(plan_for(steps=1), Poisoned(settings, latents, np.uint8(brightness)), store))
+    assert files(store) == []
+
+
+def test_a_backend_that_breaks_is_a_failed_run(settings: Settings, store: Store, plan_for: MakePlan) -> None:
+    class Broken(LocalBackend):
+        def run(self, plan: Plan, on_event: Listener, cancelled: Asked) -> Take:
+            raise RuntimeError("CUDA out of memory")
+
+    with pytest.raises(RunFailed, match="CUDA out of memory.*smaller"):
+        list(generate(plan_for(), Broken(settings), store))
+
+
+@pytest.mark.parametrize(
+    "segments",
+    [
+        (Segment("a", 9), Segment("b", 9)),
+        (Segment("a", 9, (Pin(0, "x.png"),)),),
+        (Segment("a", 9, source="x.mp4"),),
+    ],
+)
+def test_conditions_that_cannot_be_honoured_are_refused(
+    backend: LocalBackend, store: Store, plan_for: MakePlan, segments: tuple[Segment, ...]
+) -> None:
+    with pytest.raises(CannotDo):
+        list(generate(replace(plan_for(), segments=segments), backend, store))
+    assert files(store) == []

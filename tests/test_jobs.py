@@ -1,0 +1,151 @@
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import pytest
+from conftest import MakePlan
+
+from pipeline.backends.local import LocalBackend
+from pipeline.errors import NotFound, QueueFull
+from pipeline.jobs import REMEMBERED, Job, Jobs, JobView
+from pipeline.plan import Segment
+from pipeline.store import Store
+
+LONG = {"steps": 100, "frames": 17}
+
+
+@pytest.fixture
+def jobs(backend: LocalBackend, store: Store) -> Iterator[Jobs]:
+    backend.warm("tabletop")
+    jobs = Jobs(backend, store, max_queue=2)
+    yield jobs
+    jobs.close()
+
+
+def wait_for(job: Job, reached: Callable[[JobView], bool]) -> JobView:
+    return next(view for view in job.watch() if reached(view))
+
+
+def last(job: Job) -> JobView:
+    *_, view = job.watch()
+    return view
+
+
+def stepping(job: Job) -> JobView:
+    return wait_for(job, lambda view: view.step > 0)
+
+
+def test_a_job_runs_to_its_end(jobs: Jobs, store: Store, plan_for: MakePlan) -> None:
+    job = jobs.submit(plan_for())
+    views = list(job.watch())
+    assert views[-1].state == "done"
+    assert views[-1].run == store.list()[0]
+    assert (views[-1].step, views[-1].steps, views[-1].phase, views[-1].error) == (4, 4, "ended", None)
+    assert any(view.preview is not None and view.state == "running" for view in views)
+    assert job.snapshot() is views[-1]
+
+
+def test_who_comes_late_sees_the_end(jobs: Jobs, plan_for: MakePlan) -> None:
+    job = jobs.submit(plan_for(steps=1))
+    end = last(job)
+    assert list(job.watch()) == [end]
+    assert jobs.get(job.id) is job
+
+
+def test_a_job_outlives_its_watcher(jobs: Jobs, plan_for: MakePlan) -> None:
+    job = jobs.submit(plan_for(steps=8))
+    watcher = job.watch()
+    next(watcher)
+    watcher.close()  # type: ignore[attr-defined]
+    assert last(job).state == "done"
+
+
+def test_places_count_down(jobs: Jobs, plan_for: MakePlan) -> None:
+    first = jobs.submit(plan_for(**LONG))
+    stepping(first)
+    second, third = jobs.submit(plan_for(steps=1)), jobs.submit(plan_for(steps=1))
+    assert (second.snapshot().place, third.snapshot().place) == (1, 2)
+    with pytest.raises(QueueFull, match="Try again"):
+        jobs.submit(plan_for())
+    second.cancel()
+    fourth = jobs.submit(plan_for(steps=1))
+    assert (third.snapshot().place, fourth.snapshot().place) == (1, 2)
+    first.cancel()
+    assert last(third).state == last(fourth).state == "done"
+
+
+def test_a_waiting_job_is_cancelled_at_once(jobs: Jobs, store: Store, plan_for: MakePlan) -> None:
+    first = jobs.submit(plan_for(**LONG))
+    stepping(first)
+    second = jobs.submit(plan_for())
+    second.cancel()
+    second.cancel()
+    assert second.snapshot().state == "cancelled"
+    first.cancel()
+    assert last(first).state == "stopped"
+    assert last(jobs.submit(plan_for(steps=1))).state == "done"
+    assert len(store.list()) == 2
+
+
+def test_a_running_job_stops_and_keeps_what_there_is(jobs: Jobs, store: Store, plan_for: MakePlan) -> None:
+    job = jobs.submit(plan_for(**LONG))
+    stepping(job)
+    job.cancel()
+    job.cancel()
+    view = last(job)
+    assert view.state == "stopped"
+    assert view.run is not None
+    assert view.run.notes[-1].startswith("Stopped after step")
+    job.cancel()
+    assert job.snapshot() is view
+    assert store.list() == (view.run,)
+
+
+def test_a_failed_job_says_why_and_the_next_one_runs(jobs: Jobs, plan_for: MakePlan) -> None:
+    bad = jobs.submit(replace(plan_for(), segments=(Segment("a", 9), Segment("b", 9))))
+    good = jobs.submit(plan_for(steps=1))
+    assert last(bad).state == "failed"
+    assert last(bad).error == "The plan has 2 segments. Give exactly one."
+    assert last(good).state == "done"
+
+
+def test_many_watchers_see_the_same_end(jobs: Jobs, plan_for: MakePlan) -> None:
+    job = jobs.submit(plan_for())
+    ends: list[JobView] = []
+    watchers = [threading.Thread(target=lambda: ends.append(last(job))) for _ in range(5)]
+    for watcher in watchers:
+        watcher.start()
+    for watcher in watchers:
+        watcher.join()
+    assert ends == [job.snapshot()] * 5
+
+
+def test_an_unknown_job_is_not_found(jobs: Jobs) -> None:
+    with pytest.raises(NotFound, match="library"):
+        jobs.get("nothing")
+
+
+def test_closing_stops_the_running_job_and_cancels_the_waiting(
+    backend: LocalBackend, store: Store, plan_for: MakePlan
+) -> None:
+    jobs = Jobs(backend, store, max_queue=5)
+    running, waiting = jobs.submit(plan_for(**LONG)), jobs.submit(plan_for())
+    stepping(running)
+    jobs.close()
+    jobs.close()
+    assert running.snapshot().state == "stopped"
+    assert waiting.snapshot().state == "cancelled"
+
+
+def test_ended_jobs_are_forgotten_in_the_end(backend: LocalBackend, store: Store, plan_for: MakePlan) -> None:
+    jobs = Jobs(backend, store, max_queue=1)
+    running = jobs.submit(plan_for(**LONG))
+    stepping(running)
+    first = jobs.submit(plan_for())
+    first.cancel()
+    for _ in range(REMEMBERED):
+        jobs.submit(plan_for()).cancel()
+    with pytest.raises(NotFound):
+        jobs.get(first.id)
+    assert jobs.get(running.id) is running
+    jobs.close()

@@ -1,0 +1,104 @@
+import json
+import logging
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from conftest import MakePlan
+
+from pipeline.errors import NotFound, RunFailed
+from pipeline.models import ModelSpec
+from pipeline.plan import Plan, default_speed
+from pipeline.store import Run, Store
+
+TIMINGS = {"load": 0.0, "text": 0.1, "denoise": 2.0, "decode": 0.3, "encode": 0.1, "total": 2.5}
+
+
+def finish(store: Store, plan: Plan, state: str = "done", timings: dict[str, float] | None = None) -> Run:
+    with store.create(plan) as draft:
+        draft.clip.write_bytes(b"clip")
+        draft.poster.write_bytes(b"poster")
+        draft.latents.write_bytes(b"latents")
+        return store.commit(draft, state=state, notes=("a note",), timings=timings or TIMINGS, peak_memory_mb=800.5)
+
+
+def test_a_run_is_found_again_by_another_process(store: Store, plan_for: MakePlan) -> None:
+    plan = plan_for()
+    run = finish(store, plan)
+    again = Store(store.home)
+    assert again.list() == (run,)
+    assert again.get(run.id) == run
+    assert (run.plan, run.state, run.notes, run.timings, run.peak_memory_mb) == (plan, "done", ("a note",), TIMINGS, 800.5)
+    assert run.file.read_bytes() == b"clip"
+    assert {path.name for path in run.file.parent.iterdir()} == {
+        "clip.mp4",
+        "poster.webp",
+        "run.json",
+        "latents.safetensors",
+    }
+    json.dumps(run.to_json())
+
+
+def test_one_frame_is_an_image(store: Store, plan_for: MakePlan) -> None:
+    assert finish(store, plan_for(frames=1)).file.name == "image.png"
+
+
+def test_newest_first(store: Store, plan_for: MakePlan) -> None:
+    runs = [finish(store, plan_for()) for _ in range(3)]
+    assert [run.id for run in store.list()] == [run.id for run in reversed(runs)]
+
+
+def test_ids_cannot_be_guessed(store: Store, plan_for: MakePlan) -> None:
+    ids = {finish(store, plan_for()).id for _ in range(20)}
+    assert len(ids) == 20
+    assert all(len(run_id) == 20 and run_id.isalnum() for run_id in ids)
+
+
+def test_half_a_run_is_never_listed_and_nothing_stays(store: Store, plan_for: MakePlan) -> None:
+    def break_off() -> None:
+        with store.create(plan_for()) as draft:
+            draft.clip.write_bytes(b"half")
+            assert store.list() == ()
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        break_off()
+    assert store.list() == ()
+    assert not [path for path in store.home.rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize("run_id", ["", "nothing", "..", "../../etc", ".unfinished", "a/b", "a\0b"])
+def test_what_is_not_there_is_not_found(store: Store, run_id: str) -> None:
+    with pytest.raises(NotFound, match="library"):
+        store.get(run_id)
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"id": "x"}'])
+def test_a_broken_folder_does_not_hide_the_others(
+    store: Store, plan_for: MakePlan, content: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = finish(store, plan_for())
+    broken = store.home / "broken" / "run.json"
+    broken.parent.mkdir()
+    broken.write_text(content)
+    with caplog.at_level(logging.WARNING):
+        assert store.list() == (run,)
+    assert "is not a run" in caplog.text
+
+
+def test_a_home_that_cannot_be_written_is_told(tmp_path: Path, plan_for: MakePlan) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RunFailed, match="ONETAKE_HOME"), Store(tmp_path / "file").create(plan_for()):
+        pass
+
+
+def test_the_speed_is_that_of_the_newest_finished_runs(store: Store, spec: ModelSpec, plan_for: MakePlan) -> None:
+    assert store.speed(spec) == default_speed(spec)
+    for _ in range(3):
+        finish(store, plan_for(), timings=TIMINGS | {"denoise": 100.0})
+    slow = store.speed(spec)
+    for _ in range(5):
+        finish(store, plan_for(), timings=TIMINGS | {"denoise": 1.0})
+    finish(store, plan_for(), "stopped", TIMINGS | {"denoise": 0.001})
+    assert store.speed(spec).gflops == pytest.approx(100 * slow.gflops)
+    assert store.speed(replace(spec, name="another")) == default_speed(spec)

@@ -1,0 +1,109 @@
+import resource
+from collections.abc import Iterator
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipeline.errors import NotFound, RunFailed
+from pipeline.events import Pixels
+from pipeline.video import read_frames, read_recipe, write_clip, write_poster
+
+RECIPE = {"app": "Onetake", "plan": {"prompt": "a “ball” <b>🔴</b>", "seed": 2**64 - 1}}
+
+
+def sweep(frames: int = 17, height: int = 64, width: int = 96) -> Pixels:
+    """A bright bar that moves to the right over a smooth ramp."""
+    clip = np.zeros((frames, height, width, 3), np.uint8)
+    clip[..., 1] = np.linspace(40, 200, width).astype(np.uint8)
+    for n in range(frames):
+        clip[n, :, 4 * n : 4 * n + 8, 0] = 220
+    return clip
+
+
+def in_pieces(clip: Pixels, size: int = 5) -> Iterator[Pixels]:
+    for start in range(0, len(clip), size):
+        yield clip[start : start + size]
+
+
+def test_a_clip_comes_back_as_it_went_in(tmp_path: Path) -> None:
+    clip, path = sweep(), tmp_path / "clip.mp4"
+    write_clip(in_pieces(clip), path, 8, RECIPE)
+    back = np.stack(list(read_frames(path)))
+    assert back.shape == clip.shape
+    assert 10 * np.log10(255**2 / np.mean((back.astype(float) - clip) ** 2)) > 30
+
+
+def test_the_file_plays_in_a_browser(tmp_path: Path) -> None:
+    path = tmp_path / "clip.mp4"
+    write_clip(in_pieces(sweep()), path, 8, RECIPE)
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        assert stream.codec_context.name == "h264"
+        assert stream.codec_context.pix_fmt == "yuv420p"
+        assert (stream.width, stream.height, stream.average_rate, stream.frames) == (96, 64, 8, 17)
+    data = path.read_bytes()
+    assert data.index(b"moov") < data.index(b"mdat")
+
+
+@pytest.mark.parametrize("name", ["clip.mp4", "image.png"])
+def test_the_recipe_travels_in_the_file(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    write_clip([sweep(frames=1)], path, 8, RECIPE)
+    assert read_recipe(path) == RECIPE
+
+
+def test_one_frame_is_a_lossless_picture(tmp_path: Path) -> None:
+    clip, path = sweep(frames=1), tmp_path / "image.png"
+    write_clip([clip], path, 8, RECIPE)
+    (back,) = read_frames(path)
+    assert np.array_equal(back, clip[0])
+
+
+def test_frames_are_encoded_as_they_come(tmp_path: Path) -> None:
+    path = tmp_path / "clip.mp4"
+    sizes = []
+
+    def watched() -> Iterator[Pixels]:
+        noise = np.random.default_rng(0)
+        for _ in range(30):
+            yield noise.integers(0, 255, (8, 64, 64, 3), dtype=np.uint8)
+            sizes.append(path.stat().st_size if path.exists() else 0)
+
+    write_clip(watched(), path, 8, RECIPE)
+    assert sizes[15] > 0
+    assert sizes[-1] < path.stat().st_size
+
+
+def test_a_full_disk_is_told(tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    noise = np.random.default_rng(0).integers(0, 255, (17, 64, 96, 3), dtype=np.uint8)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
+    try:
+        with pytest.raises(RunFailed, match="Free some disk space"):
+            write_clip([noise], tmp_path / "clip.mp4", 8, RECIPE)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_missing_folder_is_told(tmp_path: Path) -> None:
+    with pytest.raises(RunFailed, match=r"clip\.mp4"):
+        write_clip([sweep()], tmp_path / "nowhere" / "clip.mp4", 8, RECIPE)
+
+
+@pytest.mark.parametrize("content", [b"", b"hello", b"\x89PNG\r\n\x1a\n"])
+@pytest.mark.parametrize("name", ["a.mp4", "a.png"])
+def test_a_file_that_is_not_ours_has_no_recipe(tmp_path: Path, name: str, content: bytes) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(NotFound, match="holds no recipe"):
+        read_recipe(path)
+
+
+def test_a_poster_is_a_small_webp(tmp_path: Path) -> None:
+    path = tmp_path / "poster.webp"
+    write_poster(sweep()[3], path)
+    with Image.open(path) as image:
+        assert (image.format, image.size) == ("WEBP", (96, 64))
