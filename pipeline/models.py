@@ -72,7 +72,7 @@ MODELS: tuple[ModelSpec, ...] = (
         max_steps=100,
         guidance_scale=3.0,
         max_guidance_scale=10.0,
-        network=Network(layers=8, width=256, ffn=1024, text_tokens=64),
+        network=Network(layers=8, width=256, ffn=1024, text_tokens=48),
         memory_mb=900,
         memory_kb_per_token=60.0,
         gflops_per_second=60.0,

@@ -8,7 +8,7 @@ from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import pytest
-from app_server import Server, running_app
+from app_server import PATIENCE_S, Server, running_app
 from gradio_client import Client  # type: ignore[import-untyped]
 from gradio_client.exceptions import AppError  # type: ignore[import-untyped]
 
@@ -26,7 +26,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def client(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Client:
-    return Client(server.url, verbose=False, download_files=tmp_path_factory.mktemp("downloads"))
+    return Client(
+        server.url,
+        verbose=False,
+        httpx_kwargs={"timeout": PATIENCE_S},
+        download_files=tmp_path_factory.mktemp("downloads"),
+    )
 
 
 def ask(client: Client, **asked: Any) -> tuple[Path, dict[str, Any]]:

@@ -50,14 +50,16 @@ def bare(family: "LTXFamily", plan: Plan, output_type: str = "latent") -> Latent
         guidance_scale=plan.guidance_scale,
         image_cond_noise_scale=0,
         generator=torch.Generator("cpu").manual_seed(plan.seed),
-        max_sequence_length=64,
+        max_sequence_length=family.spec.network.text_tokens,
         output_type=output_type,
     ).frames
     return np.asarray(made)
 
 
 @pytest.mark.parametrize("asked", [{}, {"guidance_scale": 1.0}, {"frames": 1}, {"seed": 2**64 - 1, "steps": 1}])
-def test_latents_equal_the_bare_call_bit_for_bit(family: "LTXFamily", plan_for: MakePlan, asked: dict[str, float]) -> None:
+def test_latents_equal_the_bare_call_bit_for_bit(
+    family: "LTXFamily", plan_for: MakePlan, asked: dict[str, float]
+) -> None:
     plan = plan_for(**asked)
     sample, told = run(family, plan)
     assert np.array_equal(sample.latents, bare(family, plan))

@@ -7,7 +7,17 @@ import pytest
 
 from pipeline.errors import BadRequest, CannotDo
 from pipeline.models import ModelSpec
-from pipeline.plan import DRAWN_SEEDS, Pin, Plan, Segment, Speed, default_speed, make_plan, measured_speed, unknown_words
+from pipeline.plan import (
+    DRAWN_SEEDS,
+    Pin,
+    Plan,
+    Segment,
+    Speed,
+    default_speed,
+    make_plan,
+    measured_speed,
+    unknown_words,
+)
 from pipeline.request import parse_request
 
 
@@ -112,7 +122,7 @@ def test_a_long_list_of_unknown_words_is_cut(spec: ModelSpec) -> None:
 
 def test_a_prompt_beyond_the_text_encoder_is_told(spec: ModelSpec) -> None:
     notes = plan(spec, prompt="a red ball " * 30).notes
-    assert any("first 64 words" in note for note in notes)
+    assert any("first 48 words" in note for note in notes)
 
 
 def test_the_contract_is_one_line(spec: ModelSpec) -> None:

@@ -18,7 +18,9 @@ def test_a_sentence_is_enough() -> None:
     assert request == TextRequest(prompt="a red ball")
 
 
-@pytest.mark.parametrize("prompt", ["سيارة حمراء", "a red ball 🔴", "赤いボール", "<script>alert(1)</script>", "x" * 2000])
+@pytest.mark.parametrize(
+    "prompt", ["سيارة حمراء", "a red ball 🔴", "赤いボール", "<script>alert(1)</script>", "x" * 2000]
+)
 def test_any_writing_is_accepted(prompt: str) -> None:
     assert parse_request({"prompt": prompt}).prompt == prompt
 

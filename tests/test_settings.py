@@ -16,7 +16,13 @@ def test_an_empty_environment_gives_a_private_local_app() -> None:
 
 def test_the_environment_decides() -> None:
     settings = Settings.from_env(
-        {"HOST": "0.0.0.0", "PORT": "8000", "ONETAKE_HOME": "~/clips", "ONETAKE_DEVICE": "cpu", "ONETAKE_MAX_QUEUE": "3"}
+        {
+            "HOST": "0.0.0.0",
+            "PORT": "8000",
+            "ONETAKE_HOME": "~/clips",
+            "ONETAKE_DEVICE": "cpu",
+            "ONETAKE_MAX_QUEUE": "3",
+        }
     )
     assert (settings.host, settings.port, settings.device, settings.max_queue) == ("0.0.0.0", 8000, "cpu", 3)
     assert settings.home == Path.home() / "clips"

@@ -28,7 +28,13 @@ def test_a_run_is_found_again_by_another_process(store: Store, plan_for: MakePla
     again = Store(store.home)
     assert again.list() == (run,)
     assert again.get(run.id) == run
-    assert (run.plan, run.state, run.notes, run.timings, run.peak_memory_mb) == (plan, "done", ("a note",), TIMINGS, 800.5)
+    assert (run.plan, run.state, run.notes, run.timings, run.peak_memory_mb) == (
+        plan,
+        "done",
+        ("a note",),
+        TIMINGS,
+        800.5,
+    )
     assert run.file.read_bytes() == b"clip"
     assert {path.name for path in run.file.parent.iterdir()} == {
         "clip.mp4",

@@ -16,6 +16,9 @@ from pipeline.tabletop.network import make_autoencoder, to_pixels
 from pipeline.tabletop.render import render
 
 KL_WEIGHT: Final = 3e-5
+EVERY: Final = 400
+"""Steps between checkpoints and rows of the curve."""
+
 PLAIN: Final = 0.75
 """Share of crops left as rendered; the rest get other colours, since what users drop in are not renders."""
 
@@ -141,10 +144,8 @@ def train_autoencoder(chunks: Path, work: Path, minutes: float, device: str) -> 
         training.averages["vae"].update(model, step)
         smooth = loss.item() if step == 0 else 0.98 * smooth + 0.02 * loss.item()
         training.clock.step += 1
-        if training.clock.step % 400 == 0:
+        if training.clock.step % EVERY == 0 or training.clock.progress >= 1:
             report(training, model, held_out, smooth, work / "autoencoder.jsonl")
             training.save(path)
-    report(training, model, held_out, smooth, work / "autoencoder.jsonl")
-    training.save(path)
     model.load_state_dict(training.averages["vae"].values)
     return model

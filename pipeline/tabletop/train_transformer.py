@@ -19,17 +19,15 @@ from pipeline.tabletop.network import TEXT_LENGTH, make_text_encoder, make_trans
 from pipeline.tabletop.render import render
 from pipeline.tabletop.tokens import make_tokenizer
 
-SHARES: Final = {"text": 0.5, "first": 0.14, "head": 0.09, "last": 0.06, "ends": 0.07, "tail": 0.06, "bridge": 0.08}
+SHARES: Final = {"text": 0.6, "first": 0.12, "head": 0.07, "last": 0.05, "ends": 0.05, "tail": 0.05, "bridge": 0.06}
 """How often each kind of task is trained; everything but text gives some frames."""
 
 TOKENS: Final = 4096
 """Latent tokens in a batch."""
 
-HALF_UNTIL: Final = 0.35
-"""Share of the time that goes to pictures of half the side: composition is learned there at a quarter of the cost."""
-
-LATE_HALF: Final = 0.3
-"""Share of the batches, and of the clips, that stay at half size after that."""
+HALF_SHARES: Final = ((0.35, 1.0), (0.75, 0.6), (1.0, 0.15))
+"""Share of batches, and of clips, at half the side, up to a share of the time: composition is learned there at a
+quarter of the cost, and carries over to full size within a few hundred steps."""
 
 EVERY: Final = 250
 """Steps between checkpoints, rows of the curve, and looks for new clips."""
@@ -133,8 +131,8 @@ class LatentLibrary:
 
 
 def half_share(progress: float) -> float:
-    """Share of batches at half size: all of them at first, some of them later."""
-    return 1.0 if progress < HALF_UNTIL else LATE_HALF
+    """Share of batches at half size at this point of the training."""
+    return next(share for until, share in HALF_SHARES if progress <= until)
 
 
 @dataclass(frozen=True)
@@ -170,11 +168,10 @@ def train_transformer(vae: AutoencoderKLLTXVideo, chunks: Path, work: Path, minu
             training.averages[name].update(module, clock.step)
         smooth = 0.98 * smooth + 0.02 * loss.item()
         clock.step += 1
-        if clock.step % EVERY == 0:
+        if clock.step % EVERY == 0 or clock.progress >= 1:
             row = {"step": clock.step, "minutes": round(clock.elapsed / 60, 2), "loss": smooth}
             log_curve(work / "transformer.jsonl", {**row, "held_out": judge(model, held_out)})
             training.save(work / "transformer.pt")
-    training.save(work / "transformer.pt")
     for name, module in modules.items():
         module.load_state_dict(training.averages[name].values)
     return model

@@ -1,0 +1,106 @@
+"""What the app costs over bare diffusers, and what length costs in memory: ratios within one run of this file."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from pipeline.settings import ROOT, Settings, prepare_environment
+
+prepare_environment()
+
+import numpy as np  # noqa: E402
+import torch  # noqa: E402
+from safetensors.numpy import load_file  # noqa: E402
+
+from pipeline.backends.local import LocalBackend  # noqa: E402
+from pipeline.generate import Finished, generate  # noqa: E402
+from pipeline.models import default_model  # noqa: E402
+from pipeline.plan import Plan, make_plan  # noqa: E402
+from pipeline.request import parse_request  # noqa: E402
+from pipeline.store import Run, Store  # noqa: E402
+
+if TYPE_CHECKING:
+    from pipeline.families.ltx import LTXFamily
+
+PROMPT = "a red ball bounces on snow"
+PAIRS = 5
+MOST_RATIO, MOST_REST_SECONDS, MOST_MORE_MB = 1.05, 1.0, 30.0
+
+
+def main() -> int:
+    """Measure, print, and return 1 when a bound is missed."""
+    settings = Settings(device="cpu")
+    with TemporaryDirectory() as folder:
+        kept = [_speed(settings, Store(Path(folder))), _memory(Path(folder))]
+    return 0 if all(kept) else 1
+
+
+def _speed(settings: Settings, store: Store) -> bool:
+    backend = LocalBackend(settings)
+    family = backend.warm(default_model(settings).name)
+    plan = make_plan(parse_request({"prompt": PROMPT, "seed": 7}), family.spec)
+    _run(plan, backend, store), _bare(family, plan, "np")  # both paths once, so that neither pays for warming up
+    ratios, rests = [], []
+    for _ in range(PAIRS):
+        started = time.perf_counter()
+        _bare(family, plan, "np")
+        bare = time.perf_counter() - started
+        run = _run(plan, backend, store)
+        work = run.timings["denoise"] + run.timings["decode"]
+        ratios.append(work / bare)
+        rests.append(run.timings["total"] - work)
+        print(f"app {work:.2f} s, bare call {bare:.2f} s, rest of the app {rests[-1]:.2f} s")
+    equal = np.array_equal(load_file(run.file.parent / "latents.safetensors")["latents"], _bare(family, plan, "latent"))
+    print(
+        f"ratio {median(ratios):.3f} (at most {MOST_RATIO}), rest {median(rests):.2f} s (at most {MOST_REST_SECONDS})"
+    )
+    print(f"latents equal: {equal}")
+    return equal and median(ratios) <= MOST_RATIO and median(rests) <= MOST_REST_SECONDS
+
+
+def _run(plan: Plan, backend: LocalBackend, store: Store) -> Run:
+    *_, last = generate(plan, backend, store)
+    if not isinstance(last, Finished):
+        raise TypeError(last)
+    return last.run
+
+
+def _bare(family: "LTXFamily", plan: Plan, output_type: str) -> object:
+    call = family.pipe(
+        prompt=plan.prompt,
+        width=plan.width,
+        height=plan.height,
+        num_frames=plan.num_frames,
+        frame_rate=plan.fps,
+        num_inference_steps=plan.steps,
+        guidance_scale=plan.guidance_scale,
+        image_cond_noise_scale=0,
+        generator=torch.Generator("cpu").manual_seed(plan.seed),
+        max_sequence_length=family.spec.network.text_tokens,
+        output_type=output_type,
+    )
+    return call.frames
+
+
+def _memory(home: Path) -> bool:
+    short, long = (_peak_mb(home, frames) for frames in (17, 97))
+    print(f"peak memory: {short:.0f} MB for 17 frames, {long - short:.0f} MB more for 97 (at most {MOST_MORE_MB:.0f})")
+    return long - short <= MOST_MORE_MB
+
+
+def _peak_mb(home: Path, frames: int) -> float:
+    """Run in a process of its own, because a peak never falls."""
+    command = [sys.executable, "-m", "pipeline", "text", PROMPT, "--seed", "7", "--frames", str(frames), "--json"]
+    environment = os.environ | {"ONETAKE_HOME": str(home), "ONETAKE_DEVICE": "cpu"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True, text=True)  # noqa: S603
+    return float(json.loads(done.stdout)["peak_memory_mb"])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

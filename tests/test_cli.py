@@ -1,0 +1,129 @@
+"""The command line as a user has it: another process, its output, its exit status."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from pipeline.settings import ROOT
+from pipeline.store import Store
+from pipeline.video import read_frames
+
+SMALL = ["--size", "64x64", "--steps", "3", "--seed", "7"]
+
+
+def start(home: Path, *arguments: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-m", "pipeline", *arguments],
+        cwd=ROOT,
+        env=os.environ | {"ONETAKE_HOME": str(home), "ONETAKE_DEVICE": "cpu"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def run(home: Path, *arguments: str) -> tuple[int, str, str]:
+    process = start(home, *arguments)
+    out, err = process.communicate(timeout=300)
+    return process.returncode, out, err
+
+
+def test_text_prints_one_object_and_writes_the_file(tmp_path: Path) -> None:
+    clip = tmp_path / "ball.mp4"
+    asked = ["text", "a red ball and a dragon", *SMALL, "--frames", "10", "-o", str(clip), "--json"]
+    status, out, err = run(tmp_path / "runs", *asked)
+    assert status == 0
+    assert out.count("\n") == 1
+    result = json.loads(out)
+    assert result["file"] == str(clip)
+    assert len(list(read_frames(clip))) == 9
+    assert [Store(tmp_path / "runs").get(result["id"]).state, result["state"]] == ["done", "done"]
+    assert set(result["timings"]) == {"load", "text", "denoise", "decode", "encode", "total"}
+    assert result["peak_memory_mb"] > 100
+    assert result["plan"]["seed"] == 7
+    assert any("10 frames became 9" in note for note in result["notes"])
+    assert any("dragon" in note for note in result["notes"])
+    # What third-party libraries have to say stays out of a user's terminal.
+    assert err.splitlines()[1:] == [*result["notes"], "loading Tabletop"]
+
+
+def test_one_frame_gives_a_png(tmp_path: Path) -> None:
+    status, out, _ = run(tmp_path / "runs", "text", "a blue cube", *SMALL, "--frames", "1")
+    assert status == 0
+    assert Path(out.strip()).read_bytes().startswith(b"\x89PNG")
+
+
+def test_an_interrupt_keeps_what_there_is(tmp_path: Path) -> None:
+    process = start(tmp_path, "text", "a red ball", "--steps", "100", "--frames", "49", "--json")
+    assert process.stderr is not None
+    for line in process.stderr:
+        if line.startswith("loading"):
+            break
+    time.sleep(1)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == 130
+    if out:
+        assert json.loads(out)["state"] == "stopped"
+        assert len(Store(tmp_path).list()) == 1
+    else:
+        assert "nothing to keep" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["text", " "], "prompt is empty"),
+        (["text", "x" * 2001], "2000"),
+        (["text", "a ball", "--frames", "0"], "from 1 to 97"),
+        (["text", "a ball", "--frames", "1000000"], "from 1 to 97"),
+        (["text", "a ball", "--frames", "many"], "--frames"),
+        (["text", "a ball", "--size", "16384x16384"], "from 64 to 256"),
+        (["text", "a ball", "--size", "huge"], "128x128"),
+        (["text", "a ball", "--seed", str(2**64)], "18446744073709551615"),
+        (["text", "a ball", "--guidance", "nan"], "guidance_scale is nan"),
+        (["text", "a ball", "--steps", "-1"], "from 1 to 100"),
+        (["text", "a ball", "--model", "sora"], "tabletop"),
+        (["text", "a ball", "-o", "ball.gif"], ".mp4"),
+        (["text", "a ball", "-o", "nowhere/ball.mp4"], "no folder"),
+        (["text"], "prompt"),
+        ([], "COMMAND"),
+    ],
+)
+def test_a_bad_request_is_one_line_and_status_2(tmp_path: Path, arguments: list[str], says: str) -> None:
+    status, out, err = run(tmp_path / "runs", *arguments)
+    assert (status, out) == (2, "")
+    assert err.count("\n") == 1
+    assert err.startswith("onetake: ")
+    assert says in err
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_failure_is_one_line_and_status_1(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    status, out, err = run(tmp_path / "file" / "runs", "text", "a red ball", *SMALL, "--frames", "1")
+    assert (status, out) == (1, "")
+    assert err.splitlines()[-1].startswith("onetake: ")
+    assert "ONETAKE_HOME" in err.splitlines()[-1]
+    assert "Traceback" not in err
+
+
+def test_models_lists_the_registry(tmp_path: Path) -> None:
+    status, out, err = run(tmp_path, "models", "--json")
+    assert (status, err) == (0, "")
+    assert [row["name"] for row in json.loads(out)["models"]] == ["tabletop"]
+    assert "tabletop" in run(tmp_path, "models")[1]
+
+
+def test_help_is_quick_and_documents_every_option(tmp_path: Path) -> None:
+    started = time.perf_counter()
+    _, out, _ = run(tmp_path, "text", "--help")
+    assert time.perf_counter() - started < 2
+    for option in ("--model", "--size", "--frames", "--steps", "--guidance", "--seed", "--output", "--json"):
+        assert option in out
