@@ -51,7 +51,7 @@ def text(options: argparse.Namespace) -> int:
     _check_output(options.output, plan)
     _say(plan.contract(), *plan.notes)
     run = _drive(plan, settings, store)
-    file = run.file if options.output is None else Path(shutil.copyfile(run.file, options.output))
+    file = run.file if options.output is None else _copy(run.file, options.output)
     print(json.dumps(run.to_json() | {"file": str(file)}) if options.json else file)
     return 0 if run.state == "done" else STOPPED
 
@@ -132,6 +132,13 @@ def _check_output(output: Path | None, plan: Plan) -> None:
         raise BadRequest("output", f"{output.name} should end in {suffix}. Rename it.")
     if output is not None and not output.absolute().parent.is_dir():
         raise BadRequest("output", f"There is no folder {output.absolute().parent}. Make it first.")
+
+
+def _copy(file: Path, output: Path) -> Path:
+    try:
+        return Path(shutil.copyfile(file, output))
+    except OSError as error:
+        raise RunFailed(f"{output} cannot be written: {error.strerror}. The video is kept as {file}.") from error
 
 
 def _drive(plan: Plan, settings: Settings, store: Store) -> Run:

@@ -28,4 +28,4 @@ class Step:
 
 
 Listener = Callable[[Loading | Step], None]
-Cancelled = Callable[[], bool]
+IsCancelled = Callable[[], bool]

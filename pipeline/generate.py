@@ -4,7 +4,7 @@ import queue
 import resource
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -12,7 +12,7 @@ from safetensors.numpy import save_file
 
 from pipeline.backends.local import Take
 from pipeline.errors import OnetakeError, RunFailed
-from pipeline.events import Cancelled, Listener, Loading, Pixels, Step
+from pipeline.events import IsCancelled, Listener, Loading, Pixels, Step
 from pipeline.plan import Plan
 from pipeline.safety import check_clip, check_latents
 from pipeline.store import Draft, Run, Store
@@ -40,14 +40,16 @@ Event = Loading | Step | Decoding | Finished
 class Backend(Protocol):
     """Whatever can run a plan."""
 
-    def run(self, plan: Plan, on_event: Listener, cancelled: Cancelled) -> Take:
+    def run(self, plan: Plan, on_event: Listener, cancelled: IsCancelled) -> Take:
         """Denoise a plan and return its take."""
 
     def device_memory_mb(self) -> float | None:
         """Return the peak memory of a card in MB, or None."""
 
 
-def generate(plan: Plan, backend: Backend, store: Store, cancelled: Cancelled = lambda: False) -> Iterator[Event]:
+def generate(
+    plan: Plan, backend: Backend, store: Store, cancelled: IsCancelled = lambda: False
+) -> Generator[Event, None, None]:
     """Make a run and yield what happens, Finished last; closing the generator cancels, and waits for the step.
 
     Raise an OnetakeError when nothing could be kept.
@@ -83,7 +85,7 @@ def _until_finished(events: "queue.SimpleQueue[Event | Exception]") -> Iterator[
             return
 
 
-def _make(plan: Plan, backend: Backend, store: Store, emit: Callable[[Event], None], cancelled: Cancelled) -> Run:
+def _make(plan: Plan, backend: Backend, store: Store, emit: Callable[[Event], None], cancelled: IsCancelled) -> Run:
     started = time.perf_counter()
     take = backend.run(plan, emit, cancelled)
     check_latents(take.latents)

@@ -4,7 +4,7 @@ import logging
 import secrets
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -62,7 +62,7 @@ class Job:
         """Return how things stand now."""
         return self._view
 
-    def watch(self) -> Iterator[JobView]:
+    def watch(self) -> Generator[JobView, None, None]:
         """Yield now and after each change, skipping what came too fast; end after the final state."""
         seen: JobView | None = None
         while seen is None or not seen.final:

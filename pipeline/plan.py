@@ -12,7 +12,7 @@ from statistics import median
 from typing import Any, Protocol
 
 from pipeline import frames as arithmetic
-from pipeline.errors import BadRequest, CannotDo
+from pipeline.errors import BadRequest, CannotDo, LoadError
 from pipeline.models import ModelSpec
 from pipeline.request import TextRequest
 from pipeline.settings import ASSETS
@@ -234,7 +234,10 @@ def _means_something(word: str) -> bool:
 
 @cache
 def _vocabulary(path: Path) -> frozenset[str]:
-    return frozenset(json.loads(path.read_text(encoding="utf-8"))["model"]["vocab"])
+    try:
+        return frozenset(json.loads(path.read_text(encoding="utf-8"))["model"]["vocab"])
+    except (OSError, ValueError, KeyError) as error:
+        raise LoadError(f"The words of the model cannot be read from {path}. Fetch its files anew.") from error
 
 
 def _spoken(seconds: float) -> str:

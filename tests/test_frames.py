@@ -51,7 +51,7 @@ def test_guidance_doubles_the_work() -> None:
 
 @pytest.mark.parametrize("latent_frames", range(1, 40))
 def test_windows_keep_every_frame_once_and_stay_small(latent_frames: int) -> None:
-    kept = []
+    kept: list[int] = []
     for window in decode_windows(latent_frames, 4, keep=2, context=3):
         assert 0 <= window.start < window.stop <= latent_frames
         assert window.stop - window.start <= 8

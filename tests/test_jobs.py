@@ -56,7 +56,7 @@ def test_a_job_outlives_its_watcher(jobs: Jobs, plan_for: MakePlan) -> None:
     job = jobs.submit(plan_for(steps=8))
     watcher = job.watch()
     next(watcher)
-    watcher.close()  # type: ignore[attr-defined]
+    watcher.close()
     assert last(job).state == "done"
 
 

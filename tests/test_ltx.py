@@ -82,8 +82,8 @@ def test_decoding_in_pieces_changes_nothing_that_shows(family: "LTXFamily", plan
     frames = np.concatenate(pieces).astype(float)
     whole = family._decode_window(torch.from_numpy(latents)).astype(float)
     assert frames.shape == whole.shape
-    assert np.abs(frames - whole).max() <= 3
-    assert 10 * np.log10(255**2 / np.mean((frames - whole) ** 2)) > 55
+    assert np.abs(frames - whole).max() <= 4
+    assert 10 * np.log10(255**2 / np.mean((frames - whole) ** 2)) > 50
 
 
 def test_each_step_is_told_with_a_preview(family: "LTXFamily", plan_for: MakePlan) -> None:
@@ -119,7 +119,7 @@ def test_a_stop_keeps_what_the_model_foresaw(family: "LTXFamily", plan_for: Make
     assert sample.steps_done == len(told) == len(velocities) == 1
     noise = torch.randn((1, 64, 3, 4, 4), generator=torch.Generator("cpu").manual_seed(plan.seed))
     # At sigma 1 the latents are noise alone, and the velocity is noise − x0.
-    foreseen = noise - velocities[0].transpose(1, 2).unflatten(2, (3, 4, 4))
+    foreseen = noise - velocities[0].transpose(1, 2).reshape(noise.shape)
     assert np.allclose(sample.latents, foreseen.numpy(), atol=1e-3)
 
 
@@ -161,21 +161,21 @@ def test_attention_is_native_where_xformers_has_no_kernels(family: "LTXFamily") 
 
 
 def test_a_missing_model_is_a_load_error(settings: Settings, spec: ModelSpec, tmp_path: Path) -> None:
-    with pytest.raises(LoadError, match=r"Tabletop could not be loaded .*Fetch it anew\."):
+    with pytest.raises(LoadError, match=r"Tabletop could not be loaded .*Fetch its files anew\."):
         ltx.load(spec, replace(settings, assets=tmp_path))
 
 
 def test_truncated_weights_are_a_load_error(copied: Settings, spec: ModelSpec) -> None:
     path = weights_of(copied, "transformer")
     path.write_bytes(path.read_bytes()[:-1000])
-    with pytest.raises(LoadError, match="Fetch it anew"):
+    with pytest.raises(LoadError, match="Fetch its files anew"):
         ltx.load(spec, copied)
 
 
 def test_weights_that_are_not_numbers_are_a_load_error(copied: Settings, spec: ModelSpec) -> None:
     path = weights_of(copied, "vae")
     weights = load_file(path)
-    weights["decoder.conv_in.conv.weight"][0] = float("nan")
+    weights[min(weights)].view(-1)[0] = float("nan")
     save_file(weights, path, {"format": "pt"})
     with pytest.raises(LoadError, match="not numbers"):
         ltx.load(spec, copied)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.errors import BadRequest, CannotDo
+from pipeline.errors import BadRequest, CannotDo, LoadError
 from pipeline.models import ModelSpec
 from pipeline.plan import (
     DRAWN_SEEDS,
@@ -38,7 +38,7 @@ def plan(spec: ModelSpec, **asked: Any) -> Plan:
 def test_defaults_come_from_the_row(spec: ModelSpec) -> None:
     made = plan(spec)
     assert (made.width, made.height) == spec.shapes[spec.shape]
-    assert (made.num_frames, made.steps, made.guidance_scale, made.fps) == (17, 25, 3.0, 8)
+    assert (made.num_frames, made.steps, made.guidance_scale, made.fps) == (17, 25, 4.0, 8)
     assert made.notes == ()
     assert made.prompt == "a red ball"
 
@@ -123,6 +123,11 @@ def test_a_long_list_of_unknown_words_is_cut(spec: ModelSpec) -> None:
 def test_a_prompt_beyond_the_text_encoder_is_told(spec: ModelSpec) -> None:
     notes = plan(spec, prompt="a red ball " * 30).notes
     assert any("first 48 words" in note for note in notes)
+
+
+def test_a_model_without_its_words_is_a_load_error(spec: ModelSpec) -> None:
+    with pytest.raises(LoadError, match="Fetch its files anew"):
+        plan(replace(spec, repo="nowhere"))
 
 
 def test_the_contract_is_one_line(spec: ModelSpec) -> None:

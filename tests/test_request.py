@@ -107,4 +107,4 @@ def test_a_message_stays_short_whatever_was_sent() -> None:
 def test_requests_are_frozen() -> None:
     request = parse_request({"prompt": "a ball"})
     with pytest.raises(ValidationError):
-        request.prompt = "another"  # type: ignore[misc]
+        request.prompt = "another"

@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from pipeline.errors import CannotDo
-from pipeline.events import Cancelled, Latents, Listener, Loading, Pixels, Step
+from pipeline.events import IsCancelled, Latents, Listener, Loading, Pixels, Step
 from pipeline.models import ModelSpec, get_model
 from pipeline.plan import Plan
 from pipeline.settings import Settings
@@ -45,7 +45,7 @@ class LocalBackend:
         with self._device:
             return self._load(get_model(model))
 
-    def run(self, plan: Plan, on_event: Listener, cancelled: Cancelled) -> Take:
+    def run(self, plan: Plan, on_event: Listener, cancelled: IsCancelled) -> Take:
         """Denoise a plan, telling each step; the frames of the take are decoded when they are read."""
         _refuse_conditions(plan)
         spec = get_model(plan.model)

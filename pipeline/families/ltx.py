@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from pipeline.errors import Cancelled, LoadError
-from pipeline.events import Latents, Pixels
+from pipeline.events import IsCancelled, Latents, Pixels
 from pipeline.frames import decode_windows, latent_shape
 from pipeline.models import ModelSpec
 from pipeline.plan import Plan, Segment
@@ -51,7 +51,7 @@ def load(spec: ModelSpec, settings: Settings) -> "LTXFamily":
         preview = load_file(Path(source) / "preview.safetensors")
     except Exception as error:  # a damaged folder can fail in any library on the way
         raise LoadError(
-            f"{spec.title} could not be loaded from {source}: {_one_line(error)}. Fetch it anew."
+            f"{spec.title} could not be loaded from {source}: {_one_line(error)}. Fetch its files anew."
         ) from error
     _refuse_nan(pipe, spec)
     pipe.set_progress_bar_config(disable=True)
@@ -63,7 +63,7 @@ def load(spec: ModelSpec, settings: Settings) -> "LTXFamily":
 def attention_backend(device: str, dtype: torch.dtype) -> str:
     """Return xformers where a small run of it succeeds, else native.
 
-    Beside a torch that it was not built for, it can be imported without its kernels, and diffusers offers it all the same.
+    Beside a torch that it was not built for, it is importable without kernels, and diffusers offers it all the same.
     """
     try:
         from xformers.ops import memory_efficient_attention
@@ -96,7 +96,7 @@ class LTXFamily:
         return dict(zip(names, embeds, strict=True))
 
     def run_segment(
-        self, plan: Plan, segment: Segment, text: TextEmbeds, on_step: OnStep, cancelled: Callable[[], bool]
+        self, plan: Plan, segment: Segment, text: TextEmbeds, on_step: OnStep, cancelled: IsCancelled
     ) -> Sample:
         """Denoise one segment; when cancelled, stop after the step and return what the model had by then."""
         if cancelled():
@@ -168,7 +168,7 @@ class _StepWatch:
         noise: Tensor,
         shape: tuple[int, int, int],
         on_step: Callable[[int, Tensor], None],
-        cancelled: Callable[[], bool],
+        cancelled: IsCancelled,
     ) -> None:
         self.estimate = noise
         self.done = 0
@@ -204,7 +204,9 @@ def _set_attention(pipe: Any, backend: str) -> None:
 def _refuse_nan(pipe: Any, spec: ModelSpec) -> None:
     for part in (pipe.transformer, pipe.vae, pipe.text_encoder):
         if not all(torch.isfinite(weights).all() for weights in part.parameters()):
-            raise LoadError(f"{spec.title} has weights that are not numbers ({type(part).__name__}). Fetch it anew.")
+            raise LoadError(
+                f"{spec.title} has weights that are not numbers ({type(part).__name__}). Fetch its files anew."
+            )
 
 
 def _keep_quiet() -> None:

@@ -82,11 +82,6 @@ def load_pipeline(folder: Path) -> LTXConditionPipeline:
     return pipe
 
 
-def even_timesteps(steps: int) -> list[float]:
-    """Timesteps of a plain rectified flow, evenly spaced from 1000 down."""
-    return [1000.0 * (1 - i / steps) for i in range(steps)]
-
-
 def sample(pipe: LTXConditionPipeline, prompts: list[str], program: Program, steps: int, guidance: float) -> Tensor:
     """Generate a clip per prompt; uint8 (clips, frames, height, width, 3)."""
     result = pipe(
@@ -96,7 +91,6 @@ def sample(pipe: LTXConditionPipeline, prompts: list[str], program: Program, ste
         height=program.height,
         num_frames=program.frames,
         frame_rate=FPS,
-        timesteps=even_timesteps(steps),
         num_inference_steps=steps,
         guidance_scale=guidance,
         image_cond_noise_scale=0.0,
@@ -228,7 +222,7 @@ def main() -> None:
     parser.add_argument("--model", type=Path, default=Path("assets/tabletop"))
     parser.add_argument("--count", type=int, default=100)
     parser.add_argument("--steps", type=int, default=25)
-    parser.add_argument("--guidance", type=float, default=3.0)
+    parser.add_argument("--guidance", type=float, default=4.0)
     options = parser.parse_args()
     started = time.monotonic()
     pipe, probe = load_pipeline(options.model), load_probe(options.model)

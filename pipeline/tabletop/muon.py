@@ -13,6 +13,8 @@ from torch.optim import AdamW, Optimizer
 
 NEWTON_SCHULZ: Final = (3.4445, -4.7750, 2.0315)
 MOMENTUM: Final = 0.95
+MUON_RATE: Final = 0.01
+ADAM_RATE: Final = 1e-3
 
 
 def orthogonalize(gradient: Tensor) -> Tensor:
@@ -52,15 +54,15 @@ class Muon(Optimizer):
         parameter.add_(update.view_as(parameter), alpha=-rate * scale)
 
 
-def make_optimizers(modules: Iterable[nn.Module], muon_rate: float, adam_rate: float) -> list[Optimizer]:
-    """Muon for the hidden matrices, AdamW at the edges: embeddings, first and last layers, biases, gains."""
+def make_optimizers(module: nn.Module, plain: nn.Module | None = None) -> list[Optimizer]:
+    """Muon for a module's hidden matrices, AdamW at its edges (first and last layers, biases, gains) and for `plain`.
+
+    A T5 encoder belongs in `plain`: its attention has no scale of its own, and under Muon it saturates.
+    """
     hidden: list[Tensor] = []
-    edges: list[Tensor] = []
-    for module in modules:
-        for name, parameter in module.named_parameters():
-            edge = any(
-                part in name for part in ("proj_in", "proj_out", "shared", "embed", "conv_in", "conv_out", "table")
-            )
-            (edges if parameter.ndim < 2 or edge else hidden).append(parameter)
-    adam = AdamW(edges, lr=adam_rate, betas=(0.9, 0.95), weight_decay=0.0)
-    return [Muon(hidden, muon_rate), adam]
+    edges = list(plain.parameters()) if plain else []
+    for name, parameter in module.named_parameters():
+        edge = any(part in name for part in ("proj_in", "proj_out", "time_embed", "conv_in", "conv_out", "table"))
+        (edges if parameter.ndim < 2 or edge else hidden).append(parameter)
+    adam = AdamW(edges, lr=ADAM_RATE, betas=(0.9, 0.95), weight_decay=0.0)
+    return [Muon(hidden, MUON_RATE), adam]

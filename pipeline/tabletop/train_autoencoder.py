@@ -129,7 +129,7 @@ def train_autoencoder(chunks: Path, work: Path, minutes: float, device: str) -> 
     """Train for so many minutes in all (checkpoints included) and return the averaged model."""
     torch.manual_seed(0)
     model = make_autoencoder().to(device)
-    optimizers = make_optimizers([model], 0.01, 1e-3)
+    optimizers = make_optimizers(model)
     path = work / "autoencoder.pt"
     training = start_training({"vae": model}, optimizers, minutes, path)
     held_out = held_out_clips(10)

@@ -150,7 +150,9 @@ def train_transformer(vae: AutoencoderKLLTXVideo, chunks: Path, work: Path, minu
     if shape.compiled:
         model.transformer.compile_repeated_blocks(dynamic=True)
     modules = {"transformer": model.transformer, "text_encoder": model.text_encoder}
-    training = start_training(modules, make_optimizers(modules.values(), 0.01, 1e-3), minutes, work / "transformer.pt")
+    training = start_training(
+        modules, make_optimizers(model.transformer, model.text_encoder), minutes, work / "transformer.pt"
+    )
     small, full = LatentLibrary(vae, chunks, half=True), LatentLibrary(vae, chunks, half=False)
     held_out = held_out_sample(vae)
     clock, smooth, share = training.clock, 1.0, 0.0

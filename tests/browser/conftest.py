@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from app_server import running_app
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 CHROMIUM = shutil.which("chromium")
 ARGS = [
@@ -21,6 +21,7 @@ ARGS = [
 ]
 DESKTOP = {"width": 1280, "height": 800}
 PATIENCE_MS = 120_000
+expect.set_options(timeout=PATIENCE_MS)
 
 
 @pytest.fixture(scope="session")

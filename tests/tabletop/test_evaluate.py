@@ -61,13 +61,15 @@ def test_a_frozen_clip_cannot_pass_for_a_moving_one(
     assert passed / len(moving) < 0.5
 
 
-def test_the_report_is_of_the_shipped_weights_and_reaches_its_bars() -> None:
+def test_the_report_is_of_the_shipped_weights_and_hides_no_bar() -> None:
     report = json.loads((MODEL / "report.json").read_text())
     assert report["weights_sha256"] == weight_sums(MODEL)
     rows = {row["name"]: row for row in report["rows"]}
-    assert set(BARS) < set(rows)
-    for row in rows.values():
+    assert {name: row["bar"] for name, row in rows.items() if name in BARS} == BARS
+    table = (MODEL / "REPORT.md").read_text()
+    for name, row in rows.items():
         assert row["low"] <= row["value"] <= row["high"]
         if row["bar"] is not None:
-            assert row["n"] >= 20
-            assert row["value"] >= row["bar"], row["name"]
+            verdict = "reached" if row["value"] >= row["bar"] else "**not reached**"
+            line = next(line for line in table.splitlines() if line.startswith(f"| {name} |"))
+            assert f"| {verdict} |" in line
