@@ -38,6 +38,7 @@ class Options:
     width: int
     layers: int
     compile: bool
+    start: Path | None
     device: str
     work: Path
     out: Path
@@ -53,6 +54,7 @@ def read_options() -> Options:
     parser.add_argument("--width", type=int, default=256, help="of the transformer, a multiple of 64")
     parser.add_argument("--layers", type=int, default=8)
     parser.add_argument("--compile", action="store_true", help="compile the blocks: faster, needs a C++ compiler")
+    parser.add_argument("--start", type=Path, help="go on from a trained folder; its autoencoder is kept as it is")
     parser.add_argument("--device", default="cuda" if cuda else "cpu")
     parser.add_argument("--work", type=Path, default=Path(".cache/tabletop"), help="chunks, checkpoints, curves")
     parser.add_argument("--out", type=Path, default=Path("assets/tabletop"), help="the diffusers folder to write")
@@ -90,7 +92,8 @@ def read_curve(path: Path) -> list[dict[str, float]]:
 
 def write_record(options: Options, vae: AutoencoderKLLTXVideo, denoiser: Denoiser) -> None:
     """Say what the weights were trained on, for how long, and how the losses went."""
-    curves = {name: read_curve(options.work / f"{name}.jsonl") for name in ("autoencoder", "transformer")}
+    names = ("transformer",) if options.start else ("autoencoder", "transformer")
+    curves = {name: read_curve(options.work / f"{name}.jsonl") for name in names}
     record = {
         "options": {name: str(value) for name, value in asdict(options).items()},
         "clips": CHUNK * len(list(chunks_on_disk(options.work / "chunks"))),
@@ -106,16 +109,25 @@ def write_record(options: Options, vae: AutoencoderKLLTXVideo, denoiser: Denoise
     (options.out / "training.json").write_text(json.dumps(record, indent=1) + "\n")
 
 
+def get_autoencoder(options: Options, paths: list[Path]) -> AutoencoderKLLTXVideo:
+    """The autoencoder to train on: the given model's, or a new one with its latents' statistics."""
+    if options.start:
+        source = options.start / "vae"
+        vae = AutoencoderKLLTXVideo.from_pretrained(source, torch_dtype=torch.float32, use_safetensors=True)
+        return vae.to(options.device).requires_grad_(False)
+    vae = train_autoencoder(options.work / "chunks", options.work, options.autoencoder_minutes, options.device)
+    set_latent_statistics(vae, paths)
+    return vae.requires_grad_(False)
+
+
 def main() -> None:
     """Run the whole training."""
     options = read_options()
     chunks = options.work / "chunks"
     render_chunks(chunks, range(options.chunks), workers=os.cpu_count() or 1)
-    vae = train_autoencoder(chunks, options.work, options.autoencoder_minutes, options.device)
     paths = list(chunks_on_disk(chunks))
-    set_latent_statistics(vae, paths)
-    vae.requires_grad_(False)
-    shape = Shape(options.width, options.layers, options.compile)
+    vae = get_autoencoder(options, paths)
+    shape = Shape(options.width, options.layers, options.compile, options.start)
     denoiser = train_transformer(vae, chunks, options.work, options.transformer_minutes, shape)
     save_model(vae, denoiser, fit_preview(vae, paths[:10]), options.out)
     write_record(options, vae, denoiser)

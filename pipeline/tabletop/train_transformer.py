@@ -137,16 +137,26 @@ def half_share(progress: float) -> float:
 
 @dataclass(frozen=True)
 class Shape:
-    """Size of the transformer, and whether its blocks are compiled (worth 15 % on a processor)."""
+    """Size of the transformer, whether its blocks are compiled (worth 15 % on a processor), and where to start from."""
 
     width: int
     layers: int
     compiled: bool = False
+    start: Path | None = None
+
+
+def take_weights(model: Denoiser, folder: Path) -> None:
+    """Start from a trained model of the same size."""
+    for part, name in ((model.transformer, "transformer"), (model.text_encoder, "text_encoder")):
+        trained = type(part).from_pretrained(folder / name, torch_dtype=torch.float32, use_safetensors=True)
+        part.load_state_dict(trained.state_dict())
 
 
 def train_transformer(vae: AutoencoderKLLTXVideo, chunks: Path, work: Path, minutes: float, shape: Shape) -> Denoiser:
     """Train for so many minutes in all, encoding and checkpoints included."""
     model = make_denoiser(shape.width, shape.layers, device=str(vae.device))
+    if shape.start:
+        take_weights(model, shape.start)
     if shape.compiled:
         model.transformer.compile_repeated_blocks(dynamic=True)
     modules = {"transformer": model.transformer, "text_encoder": model.text_encoder}

@@ -13,21 +13,33 @@ BUDGET = ["--chunks", "1", "--autoencoder-minutes", "0.05", "--transformer-minut
 SMALL = [*BUDGET, "--width", "64", "--layers", "1", "--device", "cpu"]
 
 
-def train(folder: Path) -> str:
-    command = [sys.executable, "-m", "pipeline.tabletop.train", *SMALL]
+def train(folder: Path, *more: str) -> str:
+    command = [sys.executable, "-m", "pipeline.tabletop.train", *SMALL, *more]
     command += ["--work", str(folder / "work"), "--out", str(folder / "model")]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
+def make_clip(model: Path) -> torch.Tensor:
+    pipe = LTXConditionPipeline.from_pretrained(model, torch_dtype=torch.float32, use_safetensors=True)
+    result = pipe(prompt="a red ball", width=64, height=64, num_frames=5, num_inference_steps=2, output_type="pt")
+    frames: torch.Tensor = result.frames
+    return frames
+
+
 @pytest.mark.slow
-def test_training_makes_a_model_that_the_pipeline_loads_and_resumes(tmp_path: Path) -> None:
-    train(tmp_path)
-    again = train(tmp_path)
-    assert "resumed" in again
-    record = json.loads((tmp_path / "model" / "training.json").read_text())
+def test_training_makes_a_model_that_the_pipeline_loads_resumes_and_goes_on_from_it(tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    train(first)
+    assert "resumed" in train(first)
+    record = json.loads((first / "model" / "training.json").read_text())
     assert record["clips"] == 48
     assert record["parameters"]["transformer"] > 0
-    pipe = LTXConditionPipeline.from_pretrained(tmp_path / "model", torch_dtype=torch.float32, use_safetensors=True)
-    result = pipe(prompt="a red ball", width=64, height=64, num_frames=5, num_inference_steps=2, output_type="pt")
-    assert result.frames.shape == (1, 5, 3, 64, 64)
-    assert bool(torch.isfinite(result.frames).all())
+    clip = make_clip(first / "model")
+    assert clip.shape == (1, 5, 3, 64, 64)
+    assert bool(torch.isfinite(clip).all())
+
+    train(second, "--start", str(first / "model"))
+    for part in ("vae", "transformer"):
+        name = f"{part}/diffusion_pytorch_model.safetensors"
+        same = (first / "model" / name).read_bytes() == (second / "model" / name).read_bytes()
+        assert same == (part == "vae")
