@@ -45,18 +45,23 @@ def _speed(settings: Settings, store: Store) -> bool:
     backend = LocalBackend(settings)
     family = backend.warm(default_model(settings).name)
     plan = make_plan(parse_request({"prompt": PROMPT, "seed": 7}), family.spec)
-    _run(plan, backend, store), _bare(family, plan, "np")  # both paths once, so that neither pays for warming up
+
+    def bare(output_type: str) -> Any:
+        # On the thread that the app computes in: two of them slow each other down.
+        return backend.call(lambda: _bare(family, plan, output_type))
+
+    _run(plan, backend, store), bare("np")  # both paths once, so that neither pays for warming up
     ratios, rests = [], []
     for _ in range(PAIRS):
         started = time.perf_counter()
-        _bare(family, plan, "np")
-        bare = time.perf_counter() - started
+        bare("np")
+        bare_seconds = time.perf_counter() - started
         run = _run(plan, backend, store)
         work = run.timings["denoise"] + run.timings["decode"]
-        ratios.append(work / bare)
+        ratios.append(work / bare_seconds)
         rests.append(run.timings["total"] - work)
-        print(f"app {work:.2f} s, bare call {bare:.2f} s, rest of the app {rests[-1]:.2f} s")
-    equal = np.array_equal(load_file(run.file.parent / "latents.safetensors")["latents"], _bare(family, plan, "latent"))
+        print(f"app {work:.2f} s, bare call {bare_seconds:.2f} s, rest of the app {rests[-1]:.2f} s")
+    equal = np.array_equal(load_file(run.file.parent / "latents.safetensors")["latents"], bare("latent"))
     print(
         f"ratio {median(ratios):.3f} (at most {MOST_RATIO}), rest {median(rests):.2f} s (at most {MOST_REST_SECONDS})"
     )

@@ -1,11 +1,11 @@
-"""The device of this machine: one model stays loaded, one run at a time has it."""
+"""The device of this machine: one model stays loaded, and one thread does all the work."""
 
-import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from pipeline.errors import CannotDo
 from pipeline.events import IsCancelled, Latents, Listener, Loading, Pixels, Step
@@ -15,6 +15,8 @@ from pipeline.settings import Settings
 
 if TYPE_CHECKING:
     from pipeline.families.ltx import LTXFamily
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,9 @@ class LocalBackend:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._device = threading.Lock()
+        # One thread is the device's lock. It is also the only one in which torch computes: a second one would bring
+        # its own team of OpenMP threads, more than there are cores, and slow both by a quarter.
+        self._device = ThreadPoolExecutor(max_workers=1, thread_name_prefix="device")
         self._family: LTXFamily | None = None
 
     @property
@@ -42,28 +46,33 @@ class LocalBackend:
 
     def warm(self, model: str) -> "LTXFamily":
         """Load a model ahead of its first run, and return it."""
-        with self._device:
-            return self._load(get_model(model))
+        return self.call(lambda: self._load(get_model(model)))
+
+    def call(self, work: Callable[[], T]) -> T:
+        """Do something on the device's thread, after what was asked before, and return its result."""
+        return self._device.submit(work).result()
 
     def run(self, plan: Plan, on_event: Listener, cancelled: IsCancelled) -> Take:
         """Denoise a plan, telling each step; the frames of the take are decoded when they are read."""
         _refuse_conditions(plan)
-        spec = get_model(plan.model)
-        with self._device:
-            clock = _Clock()
-            if self.loaded != spec.name:
-                on_event(Loading(spec.title))
-            family = self._load(spec)
-            clock.lap("load")
-            text = family.encode_text(plan, plan.segments[0])
-            clock.lap("text")
-            sample = family.run_segment(plan, plan.segments[0], text, _timed(on_event), cancelled)
-            clock.lap("denoise")
-        return Take(sample.latents, self._decode(family, sample.latents), sample.steps_done, clock.laps)
+        return self.call(lambda: self._run(plan, on_event, cancelled))
 
     def device_memory_mb(self) -> float | None:
         """Return the peak of the card's memory in MB, or None on a processor."""
         return self._family.device_memory_mb() if self._family else None
+
+    def _run(self, plan: Plan, on_event: Listener, cancelled: IsCancelled) -> Take:
+        spec = get_model(plan.model)
+        clock = _Clock()
+        if self.loaded != spec.name:
+            on_event(Loading(spec.title))
+        family = self._load(spec)
+        clock.lap("load")
+        text = family.encode_text(plan, plan.segments[0])
+        clock.lap("text")
+        sample = family.run_segment(plan, plan.segments[0], text, _timed(on_event), cancelled)
+        clock.lap("denoise")
+        return Take(sample.latents, self._decode(family, sample.latents), sample.steps_done, clock.laps)
 
     def _load(self, spec: ModelSpec) -> "LTXFamily":
         if self._family is None or self._family.spec != spec:
@@ -73,11 +82,7 @@ class LocalBackend:
 
     def _decode(self, family: "LTXFamily", latents: Latents) -> Iterator[Pixels]:
         windows = family.decode(latents)
-        while True:
-            with self._device:
-                frames = next(windows, None)
-            if frames is None:
-                return
+        while (frames := self.call(lambda: next(windows, None))) is not None:
             yield frames
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from diffusers import LTXConditionPipeline
 
-BUDGET = ["--chunks", "1", "--autoencoder-minutes", "0.05", "--transformer-minutes", "0.6"]
+BUDGET = ["--chunks", "1", "--autoencoder-minutes", "0.5", "--transformer-minutes", "1.5"]
 SMALL = [*BUDGET, "--width", "64", "--layers", "1", "--device", "cpu"]
 
 
