@@ -10,7 +10,7 @@ import hashlib
 import json
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from random import Random
 from typing import Final
@@ -82,7 +82,16 @@ def load_pipeline(folder: Path) -> LTXConditionPipeline:
     return pipe
 
 
-def sample(pipe: LTXConditionPipeline, prompts: list[str], program: Program, steps: int, guidance: float) -> Tensor:
+@dataclass(frozen=True)
+class Sampling:
+    """How clips are made: denoising steps, guidance scale, and the seed of the first batch."""
+
+    steps: int = 25
+    guidance: float = 4.0
+    seed: int = 0
+
+
+def sample(pipe: LTXConditionPipeline, prompts: list[str], program: Program, how: Sampling) -> Tensor:
     """Generate a clip per prompt; uint8 (clips, frames, height, width, 3)."""
     result = pipe(
         prompt=prompts,
@@ -91,25 +100,25 @@ def sample(pipe: LTXConditionPipeline, prompts: list[str], program: Program, ste
         height=program.height,
         num_frames=program.frames,
         frame_rate=FPS,
-        num_inference_steps=steps,
-        guidance_scale=guidance,
+        num_inference_steps=how.steps,
+        guidance_scale=how.guidance,
         image_cond_noise_scale=0.0,
-        generator=torch.Generator().manual_seed(len(prompts[0])),
+        generator=torch.Generator().manual_seed(how.seed),
         max_sequence_length=TEXT_LENGTH,
         output_type="pt",
     )
     return to_frames(result.frames.movedim(2, 1) * 2 - 1)
 
 
-def generate_cases(pipe: LTXConditionPipeline, count: int, steps: int, guidance: float) -> list[Case]:
-    """Generate clips for held-out programs."""
+def generate_cases(pipe: LTXConditionPipeline, count: int, how: Sampling) -> list[Case]:
+    """Generate clips for held-out programs; batch b has the seed how.seed + b."""
     programs = held_out_programs(count)
     rng = Random("prompts")
     prompts = [caption(program, rng, complete=True) for program in programs]
     cases: list[Case] = []
-    for start in range(0, count, BATCH):
+    for number, start in enumerate(range(0, count, BATCH)):
         part = slice(start, start + BATCH)
-        frames = sample(pipe, prompts[part], programs[start], steps, guidance)
+        frames = sample(pipe, prompts[part], programs[start], replace(how, seed=how.seed + number))
         cases += [Case(*case) for case in zip(programs[part], prompts[part], frames, strict=True)]
         print(f"{len(cases)} of {count} clips", flush=True)
     return cases
@@ -221,14 +230,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m pipeline.tabletop.evaluate", description=__doc__)
     parser.add_argument("--model", type=Path, default=Path("assets/tabletop"))
     parser.add_argument("--count", type=int, default=100)
-    parser.add_argument("--steps", type=int, default=25)
-    parser.add_argument("--guidance", type=float, default=4.0)
+    parser.add_argument("--steps", type=int, default=Sampling.steps)
+    parser.add_argument("--guidance", type=float, default=Sampling.guidance)
+    parser.add_argument("--seed", type=int, default=Sampling.seed)
     options = parser.parse_args()
     started = time.monotonic()
     pipe, probe = load_pipeline(options.model), load_probe(options.model)
-    cases = generate_cases(pipe, options.count, options.steps, options.guidance)
+    how = Sampling(options.steps, options.guidance, options.seed)
+    cases = generate_cases(pipe, options.count, how)
     rows = [*adherence_rows(probe, pipe, cases), *autoencoder_rows(pipe, 20)]
-    settings = {"steps": options.steps, "guidance": options.guidance, "seconds": time.monotonic() - started}
+    settings = {**asdict(how), "seconds": time.monotonic() - started}
     write_report(options.model, rows, cases, settings)
     print("\n".join(map(format_row, rows)))
 

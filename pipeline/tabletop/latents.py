@@ -1,7 +1,9 @@
 """The transformer's training set: clips as normalised latents, with the images and tails that may be given."""
 
+import json
 import random
-from dataclasses import dataclass, replace
+import zlib
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from random import Random
 
@@ -11,7 +13,7 @@ from torch import Tensor
 from torch.nn.functional import avg_pool3d
 
 from pipeline.tabletop.captions import caption
-from pipeline.tabletop.data import load_chunk
+from pipeline.tabletop.data import load_chunk, program_from_dict
 from pipeline.tabletop.layout import Given
 from pipeline.tabletop.network import TEMPORAL, to_pixels
 from pipeline.tabletop.train_autoencoder import recolour
@@ -90,6 +92,33 @@ def encode_chunk(vae: AutoencoderKLLTXVideo, path: Path, half: bool) -> list[Lat
         mirrored = tuple(mirror(program) for program in chunk.programs)
         parts.append(encode_clips(vae, mirrored, pixels.flip(-1)))
     return parts
+
+
+def save_parts(path: Path, parts: list[LatentChunk]) -> None:
+    """Write encoded clips aside, then rename."""
+    rows = [{**vars(part), "programs": json.dumps([asdict(program) for program in part.programs])} for part in parts]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".part")
+    torch.save(rows, partial)
+    partial.rename(path)
+
+
+def load_parts(path: Path) -> list[LatentChunk]:
+    """Read encoded clips back."""
+    rows = torch.load(path, weights_only=True)
+    return [
+        LatentChunk(**{**row, "programs": tuple(map(program_from_dict, json.loads(row["programs"])))}) for row in rows
+    ]
+
+
+def cached_chunk(vae: AutoencoderKLLTXVideo, path: Path, cache: Path, half: bool) -> list[LatentChunk]:
+    """A chunk's latents by this autoencoder: from the cache, or encoded and put there."""
+    weights = torch.cat([value.flatten().float().cpu() for value in vae.state_dict().values()])
+    mark = f"{zlib.crc32(weights.numpy().tobytes()):08x}-{'half' if half else 'full'}"
+    kept = cache / mark / path.name
+    if not kept.exists():
+        save_parts(kept, encode_chunk(vae, path, half))
+    return load_parts(kept)
 
 
 @torch.no_grad()

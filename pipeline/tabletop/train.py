@@ -39,6 +39,7 @@ class Options:
     layers: int
     compile: bool
     start: Path | None
+    new_text: bool
     device: str
     work: Path
     out: Path
@@ -48,13 +49,14 @@ def read_options() -> Options:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m pipeline.tabletop.train", description=__doc__)
     cuda = torch.cuda.is_available()
-    parser.add_argument("--chunks", type=int, default=72, help=f"how many times {CHUNK} clips to render")
+    parser.add_argument("--chunks", type=int, default=120, help=f"how many times {CHUNK} clips to render")
     parser.add_argument("--autoencoder-minutes", type=float, default=15)
-    parser.add_argument("--transformer-minutes", type=float, default=80)
+    parser.add_argument("--transformer-minutes", type=float, default=100)
     parser.add_argument("--width", type=int, default=256, help="of the transformer, a multiple of 64")
     parser.add_argument("--layers", type=int, default=8)
     parser.add_argument("--compile", action="store_true", help="compile the blocks: faster, needs a C++ compiler")
     parser.add_argument("--start", type=Path, help="go on from a trained folder; its autoencoder is kept as it is")
+    parser.add_argument("--new-text", action="store_true", help="with --start: text encoder and its attention anew")
     parser.add_argument("--device", default="cuda" if cuda else "cpu")
     parser.add_argument("--work", type=Path, default=Path(".cache/tabletop"), help="chunks, checkpoints, curves")
     parser.add_argument("--out", type=Path, default=Path("assets/tabletop"), help="the diffusers folder to write")
@@ -91,9 +93,10 @@ def read_curve(path: Path) -> list[dict[str, float]]:
 
 
 def write_record(options: Options, vae: AutoencoderKLLTXVideo, denoiser: Denoiser) -> None:
-    """Say what the weights were trained on, for how long, and how the losses went."""
+    """Say what the weights were trained on, for how long, how the losses went, and what came before."""
     names = ("transformer",) if options.start else ("autoencoder", "transformer")
     curves = {name: read_curve(options.work / f"{name}.jsonl") for name in names}
+    before = options.start / "training.json" if options.start else None
     record = {
         "options": {name: str(value) for name, value in asdict(options).items()},
         "clips": CHUNK * len(list(chunks_on_disk(options.work / "chunks"))),
@@ -105,6 +108,7 @@ def write_record(options: Options, vae: AutoencoderKLLTXVideo, denoiser: Denoise
         },
         "machine": {"torch": torch.__version__, "processor": platform.machine(), "cores": os.cpu_count()},
         "curves": curves,
+        "before": json.loads(before.read_text()) if before and before.exists() else None,
     }
     (options.out / "training.json").write_text(json.dumps(record, indent=1) + "\n")
 
@@ -127,7 +131,7 @@ def main() -> None:
     render_chunks(chunks, range(options.chunks), workers=os.cpu_count() or 1)
     paths = list(chunks_on_disk(chunks))
     vae = get_autoencoder(options, paths)
-    shape = Shape(options.width, options.layers, options.compile, options.start)
+    shape = Shape(options.width, options.layers, options.compile, options.start, options.new_text)
     denoiser = train_transformer(vae, chunks, options.work, options.transformer_minutes, shape)
     save_model(vae, denoiser, fit_preview(vae, paths[:10]), options.out)
     write_record(options, vae, denoiser)

@@ -1,0 +1,46 @@
+"""Encoded clips are kept on disk, by the autoencoder that encoded them."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from random import Random
+
+import pytest
+import torch
+
+from pipeline.tabletop.latents import cached_chunk
+from pipeline.tabletop.network import make_autoencoder
+from pipeline.tabletop.world import draw_program
+
+
+@pytest.fixture
+def chunk(tmp_path: Path) -> Path:
+    programs = [draw_program(Random(seed), (64, 64), 9) for seed in range(3)]
+    frames = torch.randint(256, (3, 9, 64, 64, 3), dtype=torch.uint8)
+    path = tmp_path / "chunk-00000.pt"
+    torch.save({"programs": json.dumps([asdict(program) for program in programs]), "frames": frames}, path)
+    return path
+
+
+def test_latents_come_back_from_the_cache_as_they_were(chunk: Path, tmp_path: Path) -> None:
+    vae = make_autoencoder()
+    first = cached_chunk(vae, chunk, tmp_path / "cache", half=True)
+    chunk.unlink()
+    again = cached_chunk(vae, chunk, tmp_path / "cache", half=True)
+    assert [part.programs for part in first] == [part.programs for part in again]
+    assert [part.true_colours for part in again] == [True, False, True]
+    for before, after in zip(first, again, strict=True):
+        assert torch.equal(before.whole, after.whole)
+        assert torch.equal(before.last, after.last)
+        assert torch.equal(before.tail, after.tail)
+
+
+def test_another_autoencoder_or_size_does_not_get_these_latents(chunk: Path, tmp_path: Path) -> None:
+    vae = make_autoencoder()
+    (small, *_) = cached_chunk(vae, chunk, tmp_path / "cache", half=True)
+    (full, *_) = cached_chunk(vae, chunk, tmp_path / "cache", half=False)
+    with torch.no_grad():
+        next(vae.parameters()).mul_(2)
+    (other, *_) = cached_chunk(vae, chunk, tmp_path / "cache", half=True)
+    assert full.whole.shape != small.whole.shape
+    assert not torch.equal(other.whole, small.whole)

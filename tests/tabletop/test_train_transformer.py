@@ -1,0 +1,53 @@
+"""What the transformer is trained on: the noise levels that are used, and the weights that it starts from."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from pipeline.tabletop.latents import Sample
+from pipeline.tabletop.layout import Given
+from pipeline.tabletop.train_transformer import Shape, build_denoiser, draw_sigma, flow_loss, with_other_captions
+
+SHAPE = Shape(width=64, layers=1)
+
+
+def test_the_levels_where_the_pipeline_takes_half_of_its_steps_are_trained() -> None:
+    torch.manual_seed(0)
+    levels = draw_sigma(10_000)
+    assert bool(((levels > 0) & (levels < 1)).all())
+    assert (levels > 0.975).float().mean() > 0.05
+    assert (levels < 0.3).float().mean() > 0.05
+
+
+def test_a_model_starts_from_another_with_its_reading_of_the_prompt_anew(tmp_path: Path) -> None:
+    trained = build_denoiser(SHAPE, "cpu")
+    with torch.no_grad():
+        for parameter in (*trained.transformer.parameters(), *trained.text_encoder.parameters()):
+            parameter.add_(1.0)
+    trained.transformer.save_pretrained(tmp_path / "transformer")
+    trained.text_encoder.save_pretrained(tmp_path / "text_encoder")
+
+    whole = build_denoiser(replace(SHAPE, start=tmp_path), "cpu")
+    anew = build_denoiser(replace(SHAPE, start=tmp_path, new_text=True), "cpu")
+    for name, value in trained.transformer.state_dict().items():
+        reads = "attn2" in name or "caption_projection" in name
+        assert torch.equal(whole.transformer.state_dict()[name], value)
+        assert torch.equal(anew.transformer.state_dict()[name], value) != reads
+    embedding = trained.text_encoder.shared.weight
+    assert torch.equal(whole.text_encoder.shared.weight, embedding)
+    assert not torch.equal(anew.text_encoder.shared.weight, embedding)
+
+
+def test_given_frames_are_not_judged() -> None:
+    model = build_denoiser(SHAPE, "cpu")
+    with torch.no_grad():
+        model.transformer.proj_out.weight.zero_()
+        model.transformer.proj_out.bias.zero_()
+    sample = Sample(torch.zeros(2, 64, 3, 2, 2), [Given(torch.full((2, 64, 1, 2, 2), 1000.0), 0)], ["a red ball"] * 2)
+    assert 0.5 < flow_loss(model, sample, torch.full((2,), 0.9)) < 2
+
+
+def test_each_clip_gets_the_caption_of_the_next() -> None:
+    sample = Sample(torch.zeros(3, 64, 1, 1, 1), [], ["red", "green", "blue"])
+    assert with_other_captions(sample).captions == ["green", "blue", "red"]
