@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 import torch
 
 from pipeline.tabletop.latents import Sample
@@ -39,6 +40,7 @@ def test_a_model_starts_from_another_with_its_reading_of_the_prompt_anew(tmp_pat
     assert not torch.equal(anew.text_encoder.shared.weight, embedding)
 
 
+@pytest.mark.filterwarnings("ignore:Mismatch dtype")  # torch's hint about the speed of a norm under autocast
 def test_given_frames_are_not_judged() -> None:
     model = build_denoiser(SHAPE, "cpu")
     with torch.no_grad():
