@@ -26,6 +26,7 @@ EPILOG = """\
 examples:
   python -m pipeline text "a red ball bounces on snow" -o ball.mp4
   python -m pipeline text "a blue cube on grass" --frames 1 -o cube.png
+  python -m pipeline animate photo.jpg "the red ball rolls left" --last end.png --at 1.5=middle.png
   python -m pipeline models --json
 
 The exit status is 0 for a finished video, 2 for a bad request, 1 for a failure and 130 after Ctrl-C,
@@ -43,8 +44,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _status(error)
 
 
-def text(options: argparse.Namespace) -> int:
-    """Make a video from a sentence."""
+def make(options: argparse.Namespace) -> int:
+    """Make a video by the task of the command."""
     settings = Settings.from_env()
     store = Store(settings.home)
     plan = _plan(options, settings, store)
@@ -81,6 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_text(commands)
+    _add_animate(commands)
     listing = commands.add_parser("models", help="list the models")
     listing.add_argument("--json", action="store_true", help="print one JSON object")
     listing.set_defaults(command=models)
@@ -90,6 +92,33 @@ def _parser() -> argparse.ArgumentParser:
 def _add_text(commands: Any) -> None:
     command = commands.add_parser("text", help="make a video from a sentence", description="Make a video.")
     command.add_argument("prompt", help="what the video shows")
+    _add_sampling(command, "text", ())
+
+
+def _add_animate(commands: Any) -> None:
+    command = commands.add_parser(
+        "animate",
+        help="make pictures move",
+        description="Make a video that begins with a picture, ends with one, or shows one at any second.",
+    )
+    command.add_argument("image", nargs="?", metavar="IMAGE", help="the first frame")
+    command.add_argument("prompt", metavar="PROMPT", help="what the video shows")
+    command.add_argument("--last", metavar="IMAGE", help="the last frame")
+    command.add_argument(
+        "--at", metavar="SECONDS=IMAGE", type=_still, action="append", help="a picture in between; may be repeated"
+    )
+    command.add_argument(
+        "--strength", metavar="S", type=float, help="how closely to keep the first and last frame, 0..1"
+    )
+    command.add_argument(
+        "--fit", choices=("crop", "pad"), help="how a picture of another shape fits in; crop if left out"
+    )
+    command.add_argument("--focus", metavar="X,Y", type=_point, help="where to crop around, 0..1 across and down")
+    _add_sampling(command, "animate", ("image", "last", "at", "strength", "fit", "focus"))
+
+
+def _add_sampling(command: Any, task: str, own: tuple[str, ...]) -> None:
+    """Add what every task has; `own` are the task's further fields, left out of a request where they were not given."""
     command.add_argument("--model", metavar="NAME", help="one of: " + ", ".join(spec.name for spec in MODELS))
     command.add_argument("--size", metavar="WxH", type=_size, help="width and height in pixels, such as 128x128")
     command.add_argument("--frames", metavar="N", type=int, help="how many frames; one gives a picture (PNG)")
@@ -98,7 +127,7 @@ def _add_text(commands: Any) -> None:
     command.add_argument("--seed", metavar="N", type=int, help="the same seed makes the same video")
     command.add_argument("-o", "--output", metavar="FILE", type=Path, help="copy the video here")
     command.add_argument("--json", action="store_true", help="print one JSON object")
-    command.set_defaults(command=text)
+    command.set_defaults(command=make, task=task, own=own)
 
 
 def _size(value: str) -> tuple[int, int]:
@@ -108,9 +137,26 @@ def _size(value: str) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
+def _still(value: str) -> dict[str, Any]:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)=(.+)", value, re.ASCII)
+    if match is None:
+        raise argparse.ArgumentTypeError(f"{value!r} is no time with a picture: write it as 1.5=photo.jpg")
+    return {"seconds": float(match[1]), "image": match[2]}
+
+
+def _point(value: str) -> tuple[float, float]:
+    across, _, down = value.partition(",")
+    try:
+        return float(across), float(down)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{value!r} is no point: write it as 0.5,0.3") from error
+
+
 def _plan(options: argparse.Namespace, settings: Settings, store: Store) -> Plan:
     width, height = options.size or (None, None)
+    given = {name: getattr(options, name) for name in options.own if getattr(options, name) is not None}
     asked = {
+        "task": options.task,
         "prompt": options.prompt,
         "model": options.model,
         "width": width,
@@ -120,7 +166,7 @@ def _plan(options: argparse.Namespace, settings: Settings, store: Store) -> Plan
         "guidance_scale": options.guidance,
         "seed": options.seed,
     }
-    request = parse_request(asked)
+    request = parse_request(asked | given)
     spec = get_model(request.model) if request.model else default_model(settings)
     return make_plan(request, spec, store.speed(spec))
 

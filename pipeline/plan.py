@@ -1,34 +1,34 @@
 """The central value: a request and a model become one frozen plan, cheaply, before any device is touched."""
 
-import json
-import re
 import secrets
-import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import cache
-from pathlib import Path
+from math import log
 from statistics import median
 from typing import Any, Protocol
 
 from pipeline import frames as arithmetic
-from pipeline.errors import BadRequest, CannotDo, LoadError
+from pipeline.errors import BadRequest, CannotDo
+from pipeline.media import MIDDLE, Fit, Focus, Picture, look_at
 from pipeline.models import ModelSpec
-from pipeline.request import TextRequest
-from pipeline.settings import ASSETS
+from pipeline.request import Request, TextRequest
+from pipeline.words import prompt_notes
 
 # Seeds that we draw stay short enough to be read out and typed.
 DRAWN_SEEDS = 2**31
-NAMED_UNKNOWNS = 8
+# Shapes whose ratios differ by less than this need no word about cropping.
+ALIKE = 0.02
 
 
 @dataclass(frozen=True)
 class Pin:
-    """An image, a clip or a run that is given at a frame, with a strength of 0..1."""
+    """A picture that is given at a frame, with a strength of 0..1, and how it is brought to the clip's size."""
 
     frame: int
-    path_or_run: str
+    path: str
     strength: float = 1.0
+    fit: Fit = "crop"
+    focus: Focus = MIDDLE
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,8 @@ class Plan:
     def from_json(cls, data: Mapping[str, Any]) -> "Plan":
         """Build the plan that `to_json` wrote."""
         segments = tuple(
-            Segment(**{**segment, "pins": tuple(Pin(**pin) for pin in segment["pins"])}) for segment in data["segments"]
+            Segment(**{**segment, "pins": tuple(_pin_from_json(pin) for pin in segment["pins"])})
+            for segment in data["segments"]
         )
         estimate = Estimate(**data["estimate"])
         return cls(**{**data, "segments": segments, "estimate": estimate, "notes": tuple(data["notes"])})
@@ -117,18 +118,20 @@ class Dice(Protocol):
         """Return a whole number from 0 to below the bound."""
 
 
-def make_plan(request: TextRequest, spec: ModelSpec, speed: Speed | None = None, rng: Dice = secrets) -> Plan:
+def make_plan(request: Request, spec: ModelSpec, speed: Speed | None = None, rng: Dice = secrets) -> Plan:
     """Turn a request into a plan for this model; raise BadRequest for what is out of its limits."""
     if request.task not in spec.tasks:
         raise CannotDo("task", f"{spec.title} cannot do {request.task!r}. Choose one of: {', '.join(spec.tasks)}.")
-    width, height, size_notes = _size(request, spec)
+    given = pictures_of(request)
+    width, height, size_notes = _size(request, spec, tuple(given.values()))
     num_frames, length_notes = _length(request, spec)
+    pins = tuple(pins_of(request, num_frames, spec.fps))
     steps = _within("steps", request.steps, spec.steps, 1, spec.max_steps)
     guidance = _within("guidance_scale", request.guidance_scale, spec.guidance_scale, 1, spec.max_guidance_scale)
     return Plan(
         task=request.task,
         model=spec.name,
-        segments=(Segment(request.prompt, num_frames),),
+        segments=(Segment(request.prompt, num_frames, pins),),
         width=width,
         height=height,
         fps=spec.fps,
@@ -136,8 +139,46 @@ def make_plan(request: TextRequest, spec: ModelSpec, speed: Speed | None = None,
         steps=int(steps),
         guidance_scale=float(guidance),
         estimate=_estimate(spec, (num_frames, height, width), (int(steps), guidance), speed or default_speed(spec)),
-        notes=(*size_notes, *length_notes, *_prompt_notes(request.prompt, spec)),
+        notes=(
+            *size_notes,
+            *length_notes,
+            *_fit_notes(pins, given, (width, height)),
+            *prompt_notes(request.prompt, spec),
+        ),
     )
+
+
+def pictures_of(request: Request) -> dict[str, Picture]:
+    """Look at every picture of a request, by path, the first frame's first; raise BadRequest for what is none."""
+    if isinstance(request, TextRequest):
+        return {}
+    stills = [("at", still.image) for still in request.at]
+    paths = [("image", request.image), *stills, ("last", request.last)]
+    return {path: look_at(path, field) for field, path in paths if path}
+
+
+def pins_of(request: Request, num_frames: int, fps: int) -> Iterator[Pin]:
+    """Yield the pins of a request in their order in time; raise BadRequest for what lies outside of the clip."""
+    if isinstance(request, TextRequest):
+        return
+    stills = [(still.seconds * fps, still.image, still.strength) for still in request.at]
+    ends = [(0.0, request.image, request.strength), (num_frames - 1.0, request.last, request.strength)]
+    taken: set[int] = set()
+    for at, path, strength in sorted((*stills, *ends), key=lambda each: each[0]):
+        if path:
+            yield Pin(_free_frame(round(at), num_frames, fps, taken), path, strength, request.fit, request.focus)
+
+
+def _free_frame(frame: int, num_frames: int, fps: int, taken: set[int]) -> int:
+    if num_frames == 1:
+        raise BadRequest("frames", "One frame cannot move. Ask for more frames, or for some seconds.")
+    if frame >= num_frames:
+        end = arithmetic.seconds_of(num_frames - 1, fps)
+        raise BadRequest("at", f"A picture stands at {frame / fps:g} s: choose from 0 to {end:g} s, or a longer clip.")
+    if frame in taken:
+        raise BadRequest("at", f"Two pictures stand at {frame / fps:g} s. Move one of them, or leave it out.")
+    taken.add(frame)
+    return frame
 
 
 def default_speed(spec: ModelSpec) -> Speed:
@@ -158,15 +199,9 @@ def measured_speed(history: Iterable[tuple[Plan, Mapping[str, float]]], spec: Mo
     return Speed(median(gflops), median(megapixels)) if gflops else default_speed(spec)
 
 
-def unknown_words(prompt: str, vocabulary: frozenset[str]) -> tuple[str, ...]:
-    """Return the words and emoji that a vocabulary lacks, lower case, in their order, each once."""
-    words = re.findall(r"\w+|[^\w\s]", prompt.lower())
-    return tuple(dict.fromkeys(word for word in words if word not in vocabulary and _means_something(word)))
-
-
-def _size(request: TextRequest, spec: ModelSpec) -> tuple[int, int, list[str]]:
+def _size(request: Request, spec: ModelSpec, given: Sequence[Picture]) -> tuple[int, int, list[str]]:
     if request.width is None or request.height is None:
-        width, height = spec.shapes[request.shape or spec.shape]
+        width, height = spec.shapes[request.shape or _shape_of(given, spec)]
         return width, height, []
     for field, side in (("width", request.width), ("height", request.height)):
         _within(field, side, side, spec.min_side, spec.max_side, " pixels")
@@ -179,7 +214,23 @@ def _size(request: TextRequest, spec: ModelSpec) -> tuple[int, int, list[str]]:
     return width, height, [note]
 
 
-def _length(request: TextRequest, spec: ModelSpec) -> tuple[int, list[str]]:
+def _shape_of(given: Sequence[Picture], spec: ModelSpec) -> str:
+    """Name the shape that is nearest to the first picture's, or the model's own."""
+    if not given:
+        return spec.shape
+    wanted = given[0].width / given[0].height
+    return min(spec.shapes, key=lambda name: abs(log(spec.shapes[name][0] / spec.shapes[name][1] / wanted)))
+
+
+def _fit_notes(pins: Iterable[Pin], given: Mapping[str, Picture], size: tuple[int, int]) -> Iterator[str]:
+    for pin in pins:
+        picture = given[pin.path]
+        if abs(log(picture.width / picture.height * size[1] / size[0])) > ALIKE:
+            done = "cropped" if pin.fit == "crop" else "padded"
+            yield f"{picture.name}, {picture.width}×{picture.height}, was {done} to the shape of {size[0]}×{size[1]}."
+
+
+def _length(request: Request, spec: ModelSpec) -> tuple[int, list[str]]:
     if request.seconds is not None:
         longest = arithmetic.seconds_of(spec.max_frames - 1, spec.fps)
         _within("seconds", request.seconds, request.seconds, 0, longest, " s")
@@ -215,29 +266,8 @@ def _estimate(spec: ModelSpec, clip: tuple[int, int, int], effort: tuple[int, fl
     return Estimate(round(denoise + decode, 2), 10 * round(memory / 10), tokens)
 
 
-def _prompt_notes(prompt: str, spec: ModelSpec) -> list[str]:
-    if not spec.embedded:
-        return []
-    notes = []
-    if unknown := unknown_words(prompt, _vocabulary(ASSETS / spec.repo / "tokenizer" / "tokenizer.json")):
-        named = ", ".join(unknown[:NAMED_UNKNOWNS]) + (", …" if len(unknown) > NAMED_UNKNOWNS else "")
-        notes.append(f"{spec.title} knows {spec.knows}; unknown: {named}.")
-    if len(re.findall(r"\w+", prompt)) > spec.network.text_tokens:
-        notes.append(f"{spec.title} reads about the first {spec.network.text_tokens} words of a prompt.")
-    return notes
-
-
-def _means_something(word: str) -> bool:
-    kind = unicodedata.category(word[0])
-    return kind[0] in "LN" or kind == "So"
-
-
-@cache
-def _vocabulary(path: Path) -> frozenset[str]:
-    try:
-        return frozenset(json.loads(path.read_text(encoding="utf-8"))["model"]["vocab"])
-    except (OSError, ValueError, KeyError) as error:
-        raise LoadError(f"The words of the model cannot be read from {path}. Fetch its files anew.") from error
+def _pin_from_json(data: Mapping[str, Any]) -> Pin:
+    return Pin(**{**data, "focus": tuple(data["focus"])})
 
 
 def _spoken(seconds: float) -> str:

@@ -2,14 +2,18 @@
 
 import unicodedata
 from collections.abc import Mapping
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from pipeline.errors import BadRequest
+from pipeline.media import MIDDLE, Fit
 
 PROMPT_LIMIT = 2000
 SEED_LIMIT = 2**64
+
+Strength = Annotated[float, Field(gt=0, le=1)]
+Share = Annotated[float, Field(ge=0, le=1)]
 
 EXPECTED = {
     "prompt": "a sentence",
@@ -22,12 +26,18 @@ EXPECTED = {
     "steps": "a whole number of steps",
     "guidance_scale": "a number",
     "seed": "a whole number from 0 to 18446744073709551615",
-    "task": "text",
+    "task": "text or animate",
+    "image": "the path of a picture",
+    "last": "the path of a picture",
+    "at": "pictures, each with its seconds and a strength from 0 to 1",
+    "strength": "a number from 0 to 1",
+    "fit": "crop or pad",
+    "focus": "two numbers from 0 to 1, across and down",
 }
 
 
-class TextRequest(BaseModel):
-    """A video from a sentence; whatever is None is filled in by the model's row."""
+class ClipRequest(BaseModel):
+    """What every task asks; whatever is None is filled in by the model's row."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
@@ -41,7 +51,6 @@ class TextRequest(BaseModel):
     steps: int | None = None
     guidance_scale: float | None = None
     seed: int | None = Field(default=None, ge=0, lt=SEED_LIMIT)
-    task: Literal["text"] = "text"
 
     @field_validator("prompt")
     @classmethod
@@ -68,22 +77,62 @@ class TextRequest(BaseModel):
         return self
 
 
-def parse_request(data: Mapping[str, Any]) -> TextRequest:
+class TextRequest(ClipRequest):
+    """A video from a sentence."""
+
+    task: Literal["text"] = "text"
+
+
+class Still(BaseModel):
+    """A picture that the clip shows at a time in seconds, with a strength of 0..1."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+    seconds: float = Field(ge=0)
+    image: str
+    strength: Strength = 1.0
+
+
+class AnimateRequest(ClipRequest):
+    """A video from pictures: the first frame, the last, or any second; focus is the point to crop around, x and y."""
+
+    task: Literal["animate"] = "animate"
+    image: str | None = None
+    last: str | None = None
+    at: tuple[Still, ...] = Field(default=(), strict=False)
+    strength: Strength = 1.0
+    fit: Fit = "crop"
+    focus: tuple[Share, Share] = Field(default=MIDDLE, strict=False)
+
+    @model_validator(mode="after")
+    def _has_a_picture(self) -> Self:
+        if not (self.image or self.last or self.at):
+            raise ValueError("There is no picture. Give one for the start, the end, or a second in between.")
+        return self
+
+
+Request = TextRequest | AnimateRequest
+TASKS: Mapping[str, type[Request]] = {"text": TextRequest, "animate": AnimateRequest}
+
+
+def parse_request(data: Mapping[str, Any]) -> Request:
     """Check what came in from outside; raise one BadRequest in plain words."""
+    task = data.get("task", "text")
+    if task not in TASKS:
+        raise BadRequest("task", f"task is {ascii(task)[:60]}: give {EXPECTED['task']}.")
     try:
-        return TextRequest.model_validate(dict(data))
+        return TASKS[task].model_validate(dict(data))
     except ValidationError as error:
         # The first fault is enough: a person mends one thing at a time.
-        raise _in_plain_words(error.errors()[0]) from None
+        raise _in_plain_words(error.errors()[0], TASKS[task]) from None
 
 
-def _in_plain_words(fault: Any) -> BadRequest:
+def _in_plain_words(fault: Any, kind: type[Request]) -> BadRequest:
     field = str(fault["loc"][0]) if fault["loc"] else "request"
     if fault["type"] == "value_error":
         return BadRequest(field, str(fault["ctx"]["error"]))
     if fault["type"] == "extra_forbidden":
-        known = ", ".join(TextRequest.model_fields)
-        return BadRequest(field, f"There is no field {field!r}. The fields are: {known}.")
+        return BadRequest(field, f"There is no field {field!r}. The fields are: {', '.join(kind.model_fields)}.")
     if fault["type"] == "missing":
         return BadRequest(field, f"The {field} is missing. Give {EXPECTED[field]}.")
     given = ascii(fault["input"])[:60]

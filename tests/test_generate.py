@@ -11,7 +11,7 @@ from pipeline.backends.local import LocalBackend, Take
 from pipeline.errors import BadClip, Cancelled, CannotDo, RunFailed
 from pipeline.events import IsCancelled, Listener, Loading, Step
 from pipeline.generate import Decoding, Event, Finished, generate
-from pipeline.plan import Pin, Plan, Segment
+from pipeline.plan import Plan, Segment
 from pipeline.settings import Settings
 from pipeline.store import Run, Store
 from pipeline.video import read_frames, read_recipe, write_clip
@@ -174,7 +174,6 @@ def test_a_backend_that_breaks_is_a_failed_run(settings: Settings, store: Store,
     "segments",
     [
         (Segment("a", 9), Segment("b", 9)),
-        (Segment("a", 9, (Pin(0, "x.png"),)),),
         (Segment("a", 9, source="x.mp4"),),
     ],
 )

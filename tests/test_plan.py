@@ -16,9 +16,9 @@ from pipeline.plan import (
     default_speed,
     make_plan,
     measured_speed,
-    unknown_words,
 )
 from pipeline.request import parse_request
+from pipeline.words import unknown_words
 
 
 class Dice:
@@ -99,6 +99,10 @@ def test_what_is_out_of_limits_is_refused_with_the_limits(spec: ModelSpec, field
 def test_a_task_that_the_model_lacks_is_refused(spec: ModelSpec) -> None:
     with pytest.raises(CannotDo, match="animate"):
         plan(replace(spec, tasks=("animate",)))
+    with pytest.raises(CannotDo, match="'animate'"):
+        make_plan(
+            parse_request({"task": "animate", "prompt": "a ball", "image": "x.png"}), replace(spec, tasks=("text",))
+        )
 
 
 def test_unknown_words_are_named_once_in_order() -> None:

@@ -61,7 +61,7 @@ def test_prompts_that_cannot_be_read_are_refused(prompt: object, says: str) -> N
         ("shape", "round"),
         ("width", [128]),
         ("model", 3),
-        ("task", "animate"),
+        ("task", "dream"),
     ],
 )
 def test_a_wrong_value_is_refused_with_what_to_give(field: str, value: object) -> None:

@@ -111,5 +111,5 @@ def _timed(on_event: Listener) -> Callable[[int, int, Pixels], None]:
 def _refuse_conditions(plan: Plan) -> None:
     if len(plan.segments) != 1:
         raise CannotDo("segments", f"The plan has {len(plan.segments)} segments. Give exactly one.")
-    if plan.segments[0].pins or plan.segments[0].source:
-        raise CannotDo("pins", "Given images and clips are not supported yet. Leave them out.")
+    if plan.segments[0].source:
+        raise CannotDo("source", "A clip to start from is not supported yet. Leave it out.")

@@ -9,12 +9,14 @@ import diffusers
 import torch
 import transformers
 from diffusers import LTXConditionPipeline
+from diffusers.pipelines.ltx.pipeline_ltx_condition import LTXVideoCondition
 from safetensors.torch import load_file
 from torch import Tensor
 
 from pipeline.errors import Cancelled, LoadError
 from pipeline.events import IsCancelled, Latents, Pixels
 from pipeline.frames import decode_windows, latent_shape
+from pipeline.media import read_picture
 from pipeline.models import ModelSpec
 from pipeline.plan import Plan, Segment
 from pipeline.settings import Settings
@@ -23,6 +25,8 @@ from pipeline.settings import Settings
 # from decoding the clip as a whole (tests/test_ltx.py); more of either costs memory or time.
 KEEP, CONTEXT = 2, 2
 PREVIEW_PATCH = 4
+# Sigmas nearer to each other than this are one, as the pipeline and its scheduler have it.
+TOLERANCE = 1e-6
 
 OnStep = Callable[[int, int, Pixels], None]
 TextEmbeds = dict[str, Tensor | None]
@@ -102,8 +106,10 @@ class LTXFamily:
         if cancelled():
             raise Cancelled("Stopped before the first step, so there is nothing to keep. Start it again when you like.")
         shape = latent_shape(segment.frames, plan.height, plan.width, self.spec.frame_grid, self.spec.side_stride)
-        watch = _StepWatch(self._first_noise(plan.seed, shape), shape, self._told(on_step, plan.steps), cancelled)
+        told = self._told(on_step, plan.steps)
+        watch = _StepWatch(self._first_noise(plan.seed, shape), _given(segment, shape), told, cancelled)
         latents = self.pipe(
+            conditions=_conditions(plan, segment),
             width=plan.width,
             height=plan.height,
             num_frames=segment.frames,
@@ -161,38 +167,63 @@ class LTXFamily:
 
 
 class _StepWatch:
-    """The pipeline's step callback: estimates the finished latents after each step and passes a stop on."""
+    """The pipeline's step callback: estimates the finished latents after each step and passes a stop on.
+
+    `given` (frames, height, width) holds how strongly each latent is given, 0..1: such a token has a sigma of its own,
+    never above 1 - strength, and waits until the others are there.
+    """
 
     def __init__(
-        self,
-        noise: Tensor,
-        shape: tuple[int, int, int],
-        on_step: Callable[[int, Tensor], None],
-        cancelled: IsCancelled,
+        self, noise: Tensor, given: Tensor, on_step: Callable[[int, Tensor], None], cancelled: IsCancelled
     ) -> None:
         self.estimate = noise
         self.done = 0
         self._latents = noise
-        self._shape = shape
+        self._shape = given.shape
+        self._highest = 1 - given.flatten()
         self._on_step = on_step
         self._cancelled = cancelled
 
     def __call__(self, pipe: Any, index: int, timestep: Tensor, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
         """Take the latents after a step (1, tokens, channels) at this timestep."""
-        stepped = tensors["latents"]
-        sigma = timestep.cpu() / pipe.scheduler.config.num_train_timesteps
-        sigmas = pipe.scheduler.sigmas.cpu()
-        # The scheduler's own rule for the next sigma, with its tolerance.
-        following = sigmas[sigmas < sigma - 1e-6].max()
-        velocity = (self._latents - stepped) / (sigma - following).item()
-        clean = self._latents - sigma.item() * velocity
-        self.estimate = clean.transpose(1, 2).unflatten(2, self._shape)
+        # Pictures that are given elsewhere than at frame 0 are tokens in front of the clip's own.
+        stepped = tensors["latents"][:, -len(self._highest) :]
+        clean = self._foresee(pipe.scheduler, timestep.cpu(), stepped)
+        self.estimate = clean.transpose(1, 2).reshape(1, -1, *self._shape)
         self._latents = stepped
         self.done = index + 1
         self._on_step(self.done, self.estimate)
         if self._cancelled():
             pipe._interrupt = True
         return {}
+
+    def _foresee(self, scheduler: Any, timestep: Tensor, stepped: Tensor) -> Tensor:
+        sigma = timestep / scheduler.config.num_train_timesteps
+        own = self._highest.clamp(max=float(sigma))
+        # The scheduler's own rule for the next sigma, with its tolerance.
+        sigmas = scheduler.sigmas.cpu()
+        following = torch.where(sigmas < own[:, None] - TOLERANCE, sigmas, 0.0).amax(1)
+        share = (own / (own - following).clamp(min=TOLERANCE))[:, None].to(stepped.device)
+        moves = (sigma - TOLERANCE < self._highest)[:, None].to(stepped.device)
+        return torch.where(moves, self._latents - share * (self._latents - stepped), stepped)
+
+
+def _given(segment: Segment, shape: tuple[int, int, int]) -> Tensor:
+    """How strongly each latent (frames, height, width) is given; only what stands at frame 0 takes its place."""
+    given = torch.zeros(shape)
+    for pin in segment.pins:
+        if pin.frame == 0:
+            given[0] = pin.strength
+    return given
+
+
+def _conditions(plan: Plan, segment: Segment) -> list[LTXVideoCondition] | None:
+    size = (plan.width, plan.height)
+    pictures = [(pin, read_picture(pin.path, size, pin.fit, pin.focus)) for pin in segment.pins]
+    # Without any, the pipeline wants None.
+    return [
+        LTXVideoCondition(image=picture, frame_index=pin.frame, strength=pin.strength) for pin, picture in pictures
+    ] or None
 
 
 def _set_attention(pipe: Any, backend: str) -> None:

@@ -1,0 +1,62 @@
+"""Pictures that people bring: read upright, and cropped or padded to a size, never squashed."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from pipeline.errors import BadRequest
+
+Fit = Literal["crop", "pad"]
+Focus = tuple[float, float]
+
+MIDDLE: Focus = (0.5, 0.5)
+MOST_PIXELS = 100_000_000
+
+
+@dataclass(frozen=True)
+class Picture:
+    """What a file is, before its pixels are read: its name and its upright size in pixels."""
+
+    name: str
+    width: int
+    height: int
+
+
+def look_at(path: str, field: str) -> Picture:
+    """Return what lies at a path; raise BadRequest, naming the field, where it is no picture."""
+    name = Path(path).name
+    try:
+        with Image.open(path) as image:
+            turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
+            width, height = image.size[::-1] if turned else image.size
+    except FileNotFoundError as error:
+        raise BadRequest(field, f"There is no file {name}. Choose a picture that is there.") from error
+    except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
+        raise BadRequest(field, f"{name} cannot be read as a picture. Give a PNG, JPEG or WebP.") from error
+    if width * height > MOST_PIXELS:
+        raise BadRequest(field, f"{name} has {width}×{height} pixels. Make it smaller than 100 megapixels.")
+    return Picture(name, width, height)
+
+
+def read_picture(path: str, size: tuple[int, int], fit: Fit = "crop", focus: Focus = MIDDLE) -> Image.Image:
+    """Read a picture upright at a size (width, height): cropped around a focus (x, y in 0..1), or padded with black.
+
+    Transparent parts become white. Raise BadRequest where it cannot be read to its end.
+    """
+    try:
+        with Image.open(path) as image:
+            upright = _opaque(ImageOps.exif_transpose(image))
+    except (OSError, SyntaxError) as error:
+        raise BadRequest("image", f"{Path(path).name} is damaged. Save it anew and give it again.") from error
+    if fit == "pad":
+        return ImageOps.pad(upright, size, Image.Resampling.LANCZOS)
+    return ImageOps.fit(upright, size, Image.Resampling.LANCZOS, centering=focus)
+
+
+def _opaque(image: Image.Image) -> Image.Image:
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    image = image.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
