@@ -17,7 +17,7 @@
   document.addEventListener("keydown", (key) => {
     if (key.key === "Enter" && (key.ctrlKey || key.metaKey)) {
       key.preventDefault();
-      document.querySelector("#make")?.click();
+      [...document.querySelectorAll(".the-make")].find((button) => button.checkVisibility())?.click();
     } else if (key.key === "Escape") {
       document.querySelector("#stop")?.click();
     }

@@ -16,7 +16,7 @@ from pipeline.errors import BadRequest, Cancelled, OnetakeError, RunFailed
 from pipeline.events import Loading, Step
 from pipeline.models import MODELS, default_model, get_model
 from pipeline.plan import Plan, make_plan
-from pipeline.request import parse_request
+from pipeline.request import parse_request, with_sources
 from pipeline.settings import Settings, prepare_environment
 from pipeline.store import Run, Store
 
@@ -166,7 +166,7 @@ def _plan(options: argparse.Namespace, settings: Settings, store: Store) -> Plan
         "guidance_scale": options.guidance,
         "seed": options.seed,
     }
-    request = parse_request(asked | given)
+    request = with_sources(parse_request(asked | given), store.keep_source)
     spec = get_model(request.model) if request.model else default_model(settings)
     return make_plan(request, spec, store.speed(spec))
 

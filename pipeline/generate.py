@@ -99,7 +99,7 @@ def _write(draft: Draft, take: Take, emit: Callable[[Event], None]) -> dict[str,
     """Write all files of a run and return the seconds of decoding and encoding."""
     started = time.perf_counter()
     reel = _Reel(check_clip(take.frames), draft.plan.num_frames, emit)
-    write_clip(reel, draft.clip, draft.plan.fps, {"app": "Onetake", "plan": draft.plan.to_json()})
+    write_clip(reel, draft.clip, draft.plan.fps, {"app": "Onetake", "plan": draft.plan.to_recipe()})
     write_poster(reel.poster, draft.poster)
     save_file({"latents": take.latents}, draft.latents)
     return {"decode": reel.seconds, "encode": time.perf_counter() - started - reel.seconds}

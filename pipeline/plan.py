@@ -2,8 +2,9 @@
 
 import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from math import log
+from pathlib import PurePath
 from statistics import median
 from typing import Any, Protocol
 
@@ -25,7 +26,7 @@ class Pin:
     """A picture that is given at a frame, with a strength of 0..1, and how it is brought to the clip's size."""
 
     frame: int
-    path: str
+    picture: str
     strength: float = 1.0
     fit: Fit = "crop"
     focus: Focus = MIDDLE
@@ -99,6 +100,10 @@ class Plan:
     def to_json(self) -> dict[str, Any]:
         """Return the plan as values that json can write."""
         return asdict(self)
+
+    def to_recipe(self) -> dict[str, Any]:
+        """Return the plan for other people: pictures by their names, without the folders of this machine."""
+        return replace(self, segments=tuple(map(_without_folders, self.segments))).to_json()
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Plan":
@@ -224,7 +229,7 @@ def _shape_of(given: Sequence[Picture], spec: ModelSpec) -> str:
 
 def _fit_notes(pins: Iterable[Pin], given: Mapping[str, Picture], size: tuple[int, int]) -> Iterator[str]:
     for pin in pins:
-        picture = given[pin.path]
+        picture = given[pin.picture]
         if abs(log(picture.width / picture.height * size[1] / size[0])) > ALIKE:
             done = "cropped" if pin.fit == "crop" else "padded"
             yield f"{picture.name}, {picture.width}×{picture.height}, was {done} to the shape of {size[0]}×{size[1]}."
@@ -264,6 +269,11 @@ def _estimate(spec: ModelSpec, clip: tuple[int, int, int], effort: tuple[int, fl
     decode = num_frames * height * width / 1e6 / speed.megapixels
     memory = spec.memory_mb + tokens * spec.memory_kb_per_token / 1000
     return Estimate(round(denoise + decode, 2), 10 * round(memory / 10), tokens)
+
+
+def _without_folders(segment: Segment) -> Segment:
+    pins = tuple(replace(pin, picture=PurePath(pin.picture).name) for pin in segment.pins)
+    return replace(segment, pins=pins)
 
 
 def _pin_from_json(data: Mapping[str, Any]) -> Pin:

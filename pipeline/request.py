@@ -1,7 +1,7 @@
 """What a user asks: strict, frozen, unknown fields refused, errors in plain words."""
 
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -125,6 +125,15 @@ def parse_request(data: Mapping[str, Any]) -> Request:
     except ValidationError as error:
         # The first fault is enough: a person mends one thing at a time.
         raise _in_plain_words(error.errors()[0], TASKS[task]) from None
+
+
+def with_sources(request: Request, keep: Callable[[str], str]) -> Request:
+    """Return the request over kept copies of its pictures, which outlast an upload."""
+    if isinstance(request, TextRequest):
+        return request
+    stills = tuple(still.model_copy(update={"image": keep(still.image)}) for still in request.at)
+    ends = {name: path and keep(path) for name, path in (("image", request.image), ("last", request.last))}
+    return request.model_copy(update={"at": stills, **ends})
 
 
 def _in_plain_words(fault: Any, kind: type[Request]) -> BadRequest:

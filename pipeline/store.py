@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from hashlib import sha256
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
@@ -21,6 +22,7 @@ POSTER = "poster.webp"
 LATENTS = "latents.safetensors"
 # Few, so that the estimate follows a machine that has become faster or slower.
 RUNS_TO_MEASURE = 5
+MARK = 20
 
 
 log = logging.getLogger(__name__)
@@ -99,6 +101,20 @@ class Store:
         (draft.folder / RUN_FILE).write_text(json.dumps(record, indent=1), encoding="utf-8")
         draft.folder.rename(self.home / draft.id)
         return self.get(draft.id)
+
+    def keep_source(self, path: str) -> str:
+        """Copy what a user gives beside the runs and return the copy's path; what cannot be read stays where it is."""
+        source = Path(path)
+        try:
+            mark = sha256(source.read_bytes()).hexdigest()[:MARK]
+            kept = self.home / ".sources" / mark / source.name
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            if not kept.exists():
+                shutil.copyfile(source, partial := kept.with_suffix(".part"))
+                partial.rename(kept)
+        except OSError:
+            return path
+        return str(kept)
 
     def list(self) -> tuple[Run, ...]:
         """Return all runs, newest first; a folder that cannot be read is left out and logged."""

@@ -74,7 +74,7 @@ def test_what_cannot_be_shown_is_refused(spec: ModelSpec, picture: str) -> None:
 def conditions(plan: Plan) -> list[LTXVideoCondition]:
     size = (plan.width, plan.height)
     return [
-        LTXVideoCondition(image=read_picture(pin.path, size), frame_index=pin.frame, strength=pin.strength)
+        LTXVideoCondition(image=read_picture(pin.picture, size), frame_index=pin.frame, strength=pin.strength)
         for pin in plan.segments[0].pins
     ]
 

@@ -9,8 +9,9 @@ from urllib.request import Request, urlopen
 
 import pytest
 from app_server import PATIENCE_S, Server, running_app
-from gradio_client import Client  # type: ignore[import-untyped]
+from gradio_client import Client, handle_file  # type: ignore[import-untyped]
 from gradio_client.exceptions import AppError  # type: ignore[import-untyped]
+from PIL import Image
 
 from pipeline.store import Store
 from pipeline.video import read_frames, read_recipe
@@ -74,6 +75,20 @@ def test_what_was_rounded_or_not_understood_is_noted(client: Client) -> None:
     _, run = ask(client, prompt="a red dragon bounces on snow", width=70)
     assert "70×64 became 64×64" in run["notes"][0]
     assert "unknown: dragon" in run["notes"][1]
+
+
+def test_a_picture_is_animated_and_kept_for_the_next_time(server: Server, client: Client, tmp_path: Path) -> None:
+    Image.new("RGB", (90, 60), "red").save(tmp_path / "red.png")
+    sampling = {"width": 64, "height": 64, "frames": 9, "steps": 4}
+    file, run = client.predict("a red ball", handle_file(tmp_path / "red.png"), **sampling, api_name="/animate")
+    assert len(list(read_frames(Path(file)))) == 9
+    assert "red.png, 90×60, was cropped" in run["notes"][0]
+    (pin,) = run["plan"]["segments"][0]["pins"]
+    assert pin["picture"] == "red.png"
+    assert read_recipe(Path(file))["plan"] == run["plan"]
+    (kept,) = Store(server.home).get(run["id"]).plan.segments[0].pins
+    assert Path(kept.picture).is_relative_to(server.home)
+    assert Path(kept.picture).is_file()
 
 
 @pytest.mark.parametrize(

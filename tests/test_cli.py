@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from pipeline.settings import ROOT
 from pipeline.store import Store
@@ -50,6 +51,33 @@ def test_text_prints_one_object_and_writes_the_file(tmp_path: Path) -> None:
     assert any("dragon" in note for note in result["notes"])
     # What third-party libraries have to say stays out of a user's terminal.
     assert err.splitlines()[1:] == [*result["notes"], "loading Tabletop"]
+
+
+def test_animate_begins_and_ends_with_pictures(tmp_path: Path) -> None:
+    for colour in ("red", "blue", "white"):
+        Image.new("RGB", (64, 64), colour).save(tmp_path / f"{colour}.png")
+    first, last, middle = (str(tmp_path / f"{colour}.png") for colour in ("red", "blue", "white"))
+    asked = ["animate", first, "a ball", "--last", last, "--at", f"0.5={middle}", *SMALL, "--frames", "9", "--json"]
+    status, out, err = run(tmp_path / "runs", *asked)
+    assert (status, err.splitlines()[-1]) == (0, "loading Tabletop")
+    pins = json.loads(out)["plan"]["segments"][0]["pins"]
+    assert [pin["frame"] for pin in pins] == [0, 4, 8]
+    assert run(tmp_path / "runs", "animate", "a ball", "--last", last, *SMALL, "--frames", "9")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("asked", "says"),
+    [
+        (["a ball"], "There is no picture"),
+        (["gone.png", "a ball"], "no file gone.png"),
+        (["a ball", "--at", "soon=x.png"], "write it as 1.5=photo.jpg"),
+        (["a ball", "--focus", "left"], "write it as 0.5,0.3"),
+    ],
+)
+def test_animate_says_what_is_wrong(tmp_path: Path, asked: list[str], says: str) -> None:
+    status, _, err = run(tmp_path / "runs", "animate", *asked)
+    assert status == 2
+    assert says in err
 
 
 def test_one_frame_gives_a_png(tmp_path: Path) -> None:

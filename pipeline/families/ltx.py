@@ -219,7 +219,7 @@ def _given(segment: Segment, shape: tuple[int, int, int]) -> Tensor:
 
 def _conditions(plan: Plan, segment: Segment) -> list[LTXVideoCondition] | None:
     size = (plan.width, plan.height)
-    pictures = [(pin, read_picture(pin.path, size, pin.fit, pin.focus)) for pin in segment.pins]
+    pictures = [(pin, read_picture(pin.picture, size, pin.fit, pin.focus)) for pin in segment.pins]
     # Without any, the pipeline wants None.
     return [
         LTXVideoCondition(image=picture, frame_index=pin.frame, strength=pin.strength) for pin, picture in pictures

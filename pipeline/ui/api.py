@@ -1,4 +1,4 @@
-"""The named endpoint for programs: the same request, plan and jobs as the button."""
+"""The named endpoints for programs: the same request, plan and jobs as the buttons."""
 
 from typing import Any
 
@@ -14,7 +14,13 @@ from pipeline.store import Run
 from pipeline.ui.desk import House
 
 
-def add_text_endpoint(house: House) -> None:
+def add_endpoints(house: House) -> None:
+    """Add an endpoint for each task."""
+    _add_text(house)
+    _add_animate(house)
+
+
+def _add_text(house: House) -> None:
     """Add `/text`; it answers when the take is done, with the file and the run as JSON."""
 
     def text(
@@ -54,6 +60,58 @@ def add_text_endpoint(house: House) -> None:
     api(text, api_name="text", concurrency_limit=None)
 
 
+def _add_animate(house: House) -> None:
+    """Add `/animate`; pictures are files of the client's."""
+
+    def animate(
+        prompt: str,
+        image: gr.FileData | None = None,
+        last: gr.FileData | None = None,
+        strength: float = 1.0,
+        fit: str = "crop",
+        model: str | None = None,
+        shape: str | None = None,
+        seconds: float | None = None,
+        frames: int | None = None,
+        width: int | None = None,
+        height: int | None = None,
+        steps: int | None = None,
+        guidance_scale: float | None = None,
+        seed: int | None = None,
+    ) -> tuple[gr.FileData, dict[str, Any]]:
+        """Make a video from a first frame, a last one, or both.
+
+        Args:
+            prompt: What the video shows, at most 2,000 characters.
+            image: A picture for the first frame.
+            last: A picture for the last frame.
+            strength: How closely the pictures are kept, over 0 and at most 1.
+            fit: crop or pad, for a picture of another shape.
+            model: A model by name; the default one otherwise.
+            shape: landscape, square or portrait; the nearest to the picture's otherwise.
+            seconds: How long it plays. Not together with frames.
+            frames: How many frames.
+            width: Pixels, together with height.
+            height: Pixels, together with width.
+            steps: Denoising steps.
+            guidance_scale: How closely to follow the prompt; 1 turns guidance off.
+            seed: From 0 to 18446744073709551615; a new one is drawn otherwise, and told.
+
+        """
+        asked = {
+            "task": "animate", "prompt": prompt, "image": _path(image), "last": _path(last), "strength": strength,
+            "fit": fit, "model": model, "shape": shape, "seconds": seconds, "frames": frames, "width": width,
+            "height": height, "steps": steps, "guidance_scale": guidance_scale, "seed": seed,
+        }  # fmt: skip
+        return answer(house, asked)
+
+    api(animate, api_name="animate", concurrency_limit=None)
+
+
+def _path(file: Any) -> str | None:
+    return file["path"] if isinstance(file, dict) else getattr(file, "path", None)
+
+
 async def refuse_unknown_fields(request: Request, error: Exception) -> JSONResponse:
     """Answer a call with a field that its endpoint lacks; Gradio raises a TypeError for it."""
     if "/call/" not in request.url.path:
@@ -86,4 +144,5 @@ def _public_copy(run: Run) -> Any:
 
 def _record(run: Run) -> dict[str, Any]:
     """Return the run without the paths of this machine."""
-    return {key: value for key, value in run.to_json().items() if key not in ("file", "poster")}
+    public = {key: value for key, value in run.to_json().items() if key not in ("file", "poster")}
+    return public | {"plan": run.plan.to_recipe()}

@@ -13,7 +13,7 @@ from pipeline.errors import BadRequest
 from pipeline.models import MODELS, ModelSpec
 from pipeline.plan import Plan
 
-Input = gr.Radio | gr.Slider | gr.Textbox | gr.Dropdown
+Input = gr.Radio | gr.Slider | gr.Textbox | gr.Dropdown | gr.Image
 Values = Mapping[Component, Any]
 
 # The slider offers the lengths that people ask for; the exact field reaches the model's limit.
@@ -21,6 +21,7 @@ SHORTEST_SECONDS = 0.5
 LONGEST_SECONDS = 6.0
 DICE = 1_000_000
 LONGEST_NUMBER = 20
+FOLLOWS = "follows"
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ class Controls:
         width = read_whole("width", values[self.width])
         height = read_whole("height", values[self.height])
         if width is None and height is None:
-            return {"shape": values[self.shape]}
+            return {} if values[self.shape] == FOLLOWS else {"shape": values[self.shape]}
         return {"width": width, "height": height}
 
     def _length(self, values: Values) -> dict[str, Any]:
@@ -108,18 +109,21 @@ def read_whole(field: str, text: str | None) -> int | None:
     return int(text)
 
 
-def build_controls(spec: ModelSpec) -> Controls:
-    """Build the row of shape, length and seed, and the folded advanced settings."""
-    shape = _shape(spec)
-    with gr.Row(elem_id="length-and-seed"):
-        seconds = _seconds(spec)
-        seed, dice = _seed()
-    with gr.Accordion("Advanced", open=False, elem_id="advanced"):
+def build_controls(task: str, spec: ModelSpec, follows: str | None = None) -> Controls:
+    """Build the row of shape, length and seed, and the folded advanced settings; ids begin with the task.
+
+    `follows` is what the first choice of shape is called where the model's shapes may follow what is given.
+    """
+    shape = _shape(task, spec, follows)
+    with gr.Row(elem_classes="length-and-seed"):
+        seconds = _seconds(task, spec)
+        seed, dice = _seed(task)
+    with gr.Accordion("Advanced", open=False, elem_id=f"{task}-advanced", elem_classes="the-advanced"):
         with gr.Row():
-            steps, guidance_scale = _sampling(spec)
+            steps, guidance_scale = _sampling(task, spec)
         with gr.Row():
-            width, height, frames = _exact()
-            model = _model(spec)
+            width, height, frames = _exact(task)
+            model = _model(task, spec)
     dice.click(_roll, outputs=seed, queue=False, show_progress="hidden", api_visibility="private")
     return Controls(
         shape=shape, seconds=seconds, seed=seed, dice=dice, model=model, steps=steps,
@@ -131,21 +135,32 @@ def _roll() -> str:
     return str(secrets.randbelow(DICE))
 
 
-def _shape(spec: ModelSpec) -> gr.Radio:
-    choices = [(name.capitalize(), name) for name in spec.shapes]
-    return gr.Radio(choices, value=spec.shape, label="Shape", elem_id="shape")
+def _shape(task: str, spec: ModelSpec, follows: str | None) -> gr.Radio:
+    named = [(name.capitalize(), name) for name in spec.shapes]
+    choices = [(follows, FOLLOWS), *named] if follows else named
+    start = FOLLOWS if follows else spec.shape
+    return gr.Radio(choices, value=start, label="Shape", elem_id=f"{task}-shape", elem_classes="the-shape")
 
 
-def _seconds(spec: ModelSpec) -> gr.Slider:
+def _seconds(task: str, spec: ModelSpec) -> gr.Slider:
     start = (spec.frames - 1) / spec.fps
     step = spec.frame_grid / spec.fps
-    return _slider("Seconds", "seconds", (SHORTEST_SECONDS, LONGEST_SECONDS, step), start)
+    return _slider("Seconds", f"{task}-seconds", (SHORTEST_SECONDS, LONGEST_SECONDS, step), start)
 
 
 def _slider(label: str, elem_id: str, ends_and_step: tuple[float, float, float], value: float) -> gr.Slider:
     least, most, step = ends_and_step
     slider = gr.Slider(
-        least, most, value=value, step=step, label=label, elem_id=elem_id, buttons=[], min_width=140, scale=3
+        least,
+        most,
+        value=value,
+        step=step,
+        label=label,
+        elem_id=elem_id,
+        elem_classes="the-slider",
+        buttons=[],
+        min_width=140,
+        scale=3,
     )
     # The plan judges ranges and says so under the button; a slider of its own answers with a toast and a traceback.
     slider.preprocess = _as_it_is  # type: ignore[method-assign]
@@ -156,26 +171,41 @@ def _as_it_is(payload: Any) -> Any:
     return payload
 
 
-def _seed() -> tuple[gr.Textbox, gr.Button]:
-    with gr.Row(elem_id="seed-row", scale=2):
-        seed = gr.Textbox(label="Seed", placeholder="random", max_lines=1, elem_id="seed", min_width=90)
-        dice = gr.Button("Roll a seed", elem_id="dice", min_width=36, scale=0)
+def _seed(task: str) -> tuple[gr.Textbox, gr.Button]:
+    with gr.Row(elem_classes="seed-row", scale=2):
+        seed = gr.Textbox(
+            label="Seed",
+            placeholder="random",
+            max_lines=1,
+            elem_id=f"{task}-seed",
+            elem_classes="the-seed",
+            min_width=90,
+        )
+        dice = gr.Button("Roll a seed", elem_id=f"{task}-dice", elem_classes="the-dice", min_width=36, scale=0)
     return seed, dice
 
 
-def _model(spec: ModelSpec) -> gr.Dropdown:
+def _model(task: str, spec: ModelSpec) -> gr.Dropdown:
     choices = [(row.title, row.name) for row in MODELS]
-    return gr.Dropdown(choices, value=spec.name, label="Model", elem_id="model", filterable=False, min_width=80)
+    return gr.Dropdown(
+        choices,
+        value=spec.name,
+        label="Model",
+        elem_id=f"{task}-model",
+        elem_classes="the-model",
+        filterable=False,
+        min_width=80,
+    )
 
 
-def _sampling(spec: ModelSpec) -> tuple[gr.Slider, gr.Slider]:
-    steps = _slider("Steps", "steps", (1, spec.max_steps, 1), spec.steps)
-    guidance = _slider("Guidance", "guidance", (1, spec.max_guidance_scale, 0.5), spec.guidance_scale)
+def _sampling(task: str, spec: ModelSpec) -> tuple[gr.Slider, gr.Slider]:
+    steps = _slider("Steps", f"{task}-steps", (1, spec.max_steps, 1), spec.steps)
+    guidance = _slider("Guidance", f"{task}-guidance", (1, spec.max_guidance_scale, 0.5), spec.guidance_scale)
     return steps, guidance
 
 
-def _exact() -> tuple[gr.Textbox, gr.Textbox, gr.Textbox]:
+def _exact(task: str) -> tuple[gr.Textbox, gr.Textbox, gr.Textbox]:
     def number(label: str, elem_id: str) -> gr.Textbox:
-        return gr.Textbox(label=label, elem_id=elem_id, placeholder="auto", max_lines=1, min_width=80)
+        return gr.Textbox(label=label, elem_id=f"{task}-{elem_id}", placeholder="auto", max_lines=1, min_width=80)
 
     return number("Width", "width"), number("Height", "height"), number("Frames", "frames")

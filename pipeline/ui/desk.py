@@ -1,4 +1,4 @@
-"""What the page does when somebody touches it: every handler of the first tab, the stage and the library."""
+"""What the page does when somebody touches it: every handler of the tabs, the stage and the library."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -13,14 +13,13 @@ from pipeline.errors import NotFound, OnetakeError
 from pipeline.jobs import Job, Jobs, JobView
 from pipeline.models import ModelSpec, default_model, get_model
 from pipeline.plan import Plan, Speed, make_plan
-from pipeline.request import parse_request
+from pipeline.request import parse_request, with_sources
 from pipeline.settings import Settings
 from pipeline.store import Store
 from pipeline.ui import clips, details, library
-from pipeline.ui.controls import Input
+from pipeline.ui.composer import Composer
 from pipeline.ui.header import header
 from pipeline.ui.stage import Stage, Updates
-from pipeline.ui.text_tab import TextTab
 from pipeline.ui.warmup import WarmUp
 
 # An unwritten prompt has a contract too: it stands there before the first word.
@@ -44,8 +43,8 @@ class House:
         return default_model(self.settings)
 
     def plan(self, asked: dict[str, Any]) -> Plan:
-        """Check a request and turn it into a plan, at the speed measured on this machine."""
-        request = parse_request(asked)
+        """Check a request, keep what it gives, and turn it into a plan at the speed measured on this machine."""
+        request = with_sources(parse_request(asked), self.store.keep_source)
         spec = get_model(request.model) if request.model else self.spec
         if spec.name not in self.speeds:
             self.speeds[spec.name] = self.store.speed(spec)
@@ -69,7 +68,8 @@ class Desk:
     """The page's parts and the house behind them; methods are event handlers."""
 
     house: House
-    tab: TextTab
+    tabs: gr.Tabs
+    composers: tuple[Composer, ...]
     stage: Stage
     header: gr.HTML
     library: gr.HTML
@@ -77,46 +77,45 @@ class Desk:
     ticker: gr.Timer
 
     @property
-    def inputs(self) -> list[Input]:
-        """Return what decides a take."""
-        return [self.tab.prompt, *self.tab.controls.inputs]
-
-    @property
     def outputs(self) -> list[Block]:
         """Return what changes when a take is followed or opened."""
-        return [*self.stage.outputs, *self.tab.starters, self.library]
+        starters = [starter for composer in self.composers for starter in composer.starters]
+        return [*self.stage.outputs, *starters, self.library]
 
     @property
     def surroundings(self) -> list[Block]:
         """Return what changes by itself, besides the library."""
         return [self.header, self.ticker]
 
-    def contract(self, values: dict[Component, Any]) -> str:
+    @property
+    def restored(self) -> list[Block]:
+        """Return what changes when a clip's recipe is set again."""
+        return [self.tabs, *(part for composer in self.composers for part in composer.inputs)]
+
+    def contract(self, composer: Composer, values: dict[Component, Any]) -> str:
         """Say what would come out of the controls as they stand."""
-        return self._contract(values, values[self.tab.prompt])
+        return self._contract(composer, values, values[composer.prompt])
 
-    def contract_while_typing(self, values: dict[Component, Any]) -> str:
+    def contract_while_typing(self, composer: Composer, values: dict[Component, Any]) -> str:
         """Say the same, but do not judge the word that is being typed."""
-        head, _, _ = values[self.tab.prompt].rpartition(" ")
-        return self._contract(values, head)
+        head, _, _ = values[composer.prompt].rpartition(" ")
+        return self._contract(composer, values, head)
 
-    def _contract(self, values: dict[Component, Any], prompt: str) -> str:
+    def _contract(self, composer: Composer, values: dict[Component, Any], prompt: str) -> str:
+        if missing := composer.missing(values):
+            return f'<p class="promise">{escape(missing)}</p>'
         try:
-            plan = self._plan(values, prompt if prompt.strip() else PLACEHOLDER)
+            plan = self.house.plan(composer.read(values, prompt if prompt.strip() else PLACEHOLDER))
         except OnetakeError as error:
             return refusal(error)
         return f'<p class="promise">{escape(plan.contract())}</p>{details.notes_list(plan.notes)}'
 
-    def _plan(self, values: dict[Component, Any], prompt: str) -> Plan:
-        task = {"task": "text", "prompt": prompt}
-        return self.house.plan(task | self.tab.controls.read(values))
-
-    def make(self, values: dict[Component, Any]) -> Iterator[Updates]:
+    def make(self, composer: Composer, values: dict[Component, Any]) -> Iterator[Updates]:
         """Submit a take and follow it; what is refused is said under the button."""
         try:
-            job = self.house.jobs.submit(self._plan(values, values[self.tab.prompt]))
+            job = self.house.jobs.submit(self.house.plan(composer.read(values, values[composer.prompt])))
         except OnetakeError as error:
-            yield {self.tab.contract: refusal(error)}
+            yield {composer.contract: refusal(error)}
             return
         yield {self.job: job.id}
         yield from self._follow(job)
@@ -140,14 +139,14 @@ class Desk:
         return self.stage.play(example) if example else self.stage.clear()
 
     def _follow(self, job: Job) -> Iterator[Updates]:
-        yield {**self.tab.busy(), **self._strip(job.id)}
+        yield {**self._busy(), **self._strip(job.id)}
         view = job.snapshot()
         for view in job.watch():
             if not view.final:
                 yield self.stage.follow(view)
         self.house.speeds.clear()
         shown = view.run.id if view.run else None
-        yield {**self._outcome(view), **self.tab.idle(), **self._strip(None, shown)}
+        yield {**self._outcome(view), **self._idle(), **self._strip(None, shown)}
 
     def _outcome(self, view: JobView) -> Updates:
         if view.run is not None:
@@ -167,16 +166,24 @@ class Desk:
             shown = self.stage.say("This run is no longer there. Choose another one from the library.")
         else:
             shown = self.stage.play(clip)
-        return {**shown, **self.tab.idle(), **self._surroundings(job_id, event.run)}
+        return {**shown, **self._idle(), **self._surroundings(job_id, event.run)}
 
     def use_again(self, clip: clips.Clip) -> Updates:
-        """Set every control to what made the clip on the stage."""
-        controls = self.tab.controls.restore(clip.plan, get_model(clip.plan.model))
-        return {self.tab.prompt: clip.prompt, **controls}
+        """Set every control to what made the clip on the stage, in the tab that made it."""
+        composer = next(each for each in self.composers if each.task == clip.plan.task)
+        controls = composer.controls.restore(clip.plan, get_model(clip.plan.model))
+        tab = gr.Tabs(selected=composer.task)
+        return {self.tabs: tab, composer.prompt: clip.prompt, **controls, **composer.restore_own(clip.plan)}
 
     def tick(self, job_id: str | None, shown: clips.Clip | None) -> Updates:
         """Look after what nobody follows: the model's loading, and a take that left the stage."""
         return self._surroundings(job_id, shown.run_id if shown else None)
+
+    def _busy(self) -> Updates:
+        return {part: update for composer in self.composers for part, update in composer.busy().items()}
+
+    def _idle(self) -> Updates:
+        return {part: update for composer in self.composers for part, update in composer.idle().items()}
 
     def _surroundings(self, job_id: str | None, shown: str | None = None) -> Updates:
         loading = self.house.warm_up.state == "loading"

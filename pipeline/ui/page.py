@@ -1,11 +1,14 @@
 """Builds the page: the parts from top to bottom, then what happens when one is touched."""
 
+from functools import partial
 from typing import Any
 
 import gradio as gr
 from gradio.events import Dependency
 
-from pipeline.ui.api import add_text_endpoint
+from pipeline.ui.animate_tab import build_animate_tab
+from pipeline.ui.api import add_endpoints
+from pipeline.ui.composer import Composer
 from pipeline.ui.desk import Desk, House
 from pipeline.ui.header import header
 from pipeline.ui.stage import build_stage
@@ -33,42 +36,42 @@ def build_page(house: House) -> gr.Blocks:
     page = gr.Blocks(title="Onetake", analytics_enabled=False, fill_width=True)
     with page:
         desk = _parts(house)
-        _wire_contract(page, desk)
-        follows = [*_wire_making(desk), _wire_arrival(page, desk)]
+        follows = [_wire_arrival(page, desk)]
+        for composer in desk.composers:
+            _wire_contract(page, desk, composer)
+            follows += _wire_making(desk, composer)
         _wire_stage(desk)
         _wire_library(desk, follows)
-        add_text_endpoint(house)
+        add_endpoints(house)
     return page
 
 
 def _parts(house: House) -> Desk:
     top = gr.HTML(header(house.spec, house.settings, house.warm_up), elem_id="top")
     with gr.Column(elem_id="desk"):
-        with gr.Tabs(elem_id="tabs"):
-            tab = build_text_tab(house.spec)
+        with gr.Tabs(elem_id="tabs") as tabs:
+            composers = (build_text_tab(house.spec), build_animate_tab(house.spec))
         stage = build_stage()
         strip = gr.HTML(elem_id="library", js_on_load=LIBRARY_CLICKS)
     # The state holds an id that cannot be guessed, so its fixed secret guards nothing: it only lets
     # a page find its job after the app was restarted.
     job = gr.BrowserState(None, storage_key="onetake-job", secret="onetake")  # noqa: S106
-    return Desk(house, tab, stage, top, strip, job, gr.Timer(TICK_SECONDS))
+    return Desk(house, tabs, composers, stage, top, strip, job, gr.Timer(TICK_SECONDS))
 
 
-def _wire_contract(page: gr.Blocks, desk: Desk) -> None:
-    tab = desk.tab
-    promise = {"inputs": set(desk.inputs), "outputs": tab.contract, "trigger_mode": "always_last", **AT_ONCE}
+def _wire_contract(page: gr.Blocks, desk: Desk, composer: Composer) -> None:
+    promise = {"inputs": set(composer.inputs), "outputs": composer.contract, "trigger_mode": "always_last", **AT_ONCE}
     # `change` and not `input`, which a paste does not fire.
-    tab.prompt.change(desk.contract_while_typing, **promise)
-    changes: list[Any] = [part.change for part in tab.controls.inputs]
-    gr.on([page.load, tab.prompt.blur, *changes], desk.contract, **promise)
+    composer.prompt.change(partial(desk.contract_while_typing, composer), **promise)
+    changes: list[Any] = [part.change for part in composer.inputs if part is not composer.prompt]
+    gr.on([page.load, composer.prompt.blur, *changes], partial(desk.contract, composer), **promise)
 
 
-def _wire_making(desk: Desk) -> list[Dependency]:
-    tab = desk.tab
-    outputs = [*desk.outputs, tab.contract, desk.job]
-    making = {"fn": desk.make, "inputs": set(desk.inputs), "outputs": outputs, **FOLLOWING}
-    chosen = [chip.click(lambda words: words, chip, tab.prompt, **AT_ONCE) for chip in tab.examples]
-    return [tab.make.click(**making), *(choice.then(**making) for choice in chosen)]
+def _wire_making(desk: Desk, composer: Composer) -> list[Dependency]:
+    outputs = [*desk.outputs, composer.contract, desk.job]
+    making = {"fn": partial(desk.make, composer), "inputs": set(composer.inputs), "outputs": outputs, **FOLLOWING}
+    chosen = [chip.click(lambda words: words, chip, composer.prompt, **AT_ONCE) for chip in composer.examples]
+    return [composer.make.click(**making), *(choice.then(**making) for choice in chosen)]
 
 
 def _wire_arrival(page: gr.Blocks, desk: Desk) -> Dependency:
@@ -79,7 +82,7 @@ def _wire_arrival(page: gr.Blocks, desk: Desk) -> Dependency:
 
 def _wire_stage(desk: Desk) -> None:
     desk.stage.stop.click(desk.stop, desk.job, **AT_ONCE)
-    desk.stage.again.click(desk.use_again, desk.stage.shown, list(desk.inputs), **AT_ONCE)
+    desk.stage.again.click(desk.use_again, desk.stage.shown, desk.restored, **AT_ONCE)
 
 
 def _wire_library(desk: Desk, follows: list[Dependency]) -> None:

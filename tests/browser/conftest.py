@@ -57,7 +57,7 @@ def page(browser: Browser, address: str, tmp_path: Path) -> Iterator[Page]:
     faults: list[str] = []
     page.on("pageerror", lambda fault: faults.append(str(fault)))
     page.goto(address)
-    page.locator("#contract .promise").wait_for()
+    page.locator("#text-contract .promise").wait_for()
     yield page
     page.screenshot(path=tmp_path / "last.png")
     context.close()

@@ -38,7 +38,7 @@ def box(page: Page, selector: str) -> FloatRect:
 
 
 def test_nothing_important_needs_scrolling_on_a_desktop(page: Page) -> None:
-    for selector in ("#prompt", "#make", "#contract", "#screen", "#library h2"):
+    for selector in ("#text-prompt", "#text-make", "#text-contract", "#screen", "#library h2"):
         found = box(page, selector)
         assert found["y"] + found["height"] <= 800, selector
 
@@ -46,7 +46,7 @@ def test_nothing_important_needs_scrolling_on_a_desktop(page: Page) -> None:
 def test_on_a_phone_the_stage_comes_right_after_the_button(page: Page) -> None:
     page.set_viewport_size({"width": 390, "height": 844})
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    contract, stage = box(page, "#contract"), box(page, "#screen")
+    contract, stage = box(page, "#text-contract"), box(page, "#screen")
     assert 0 <= stage["y"] - (contract["y"] + contract["height"]) < 40
     assert stage["width"] > 340
 
@@ -55,7 +55,7 @@ def test_both_themes_are_legible_and_the_choice_is_kept(page: Page) -> None:
     papers = set()
     for theme in ("light", "dark"):
         page.reload()
-        page.locator("#contract .promise").wait_for()
+        page.locator("#text-contract .promise").wait_for()
         assert ("dark" in (page.locator("body").get_attribute("class") or "")) == (theme == "dark")
         papers.add(page.locator(".gradio-container").evaluate("e => getComputedStyle(e).backgroundColor"))
         worst, words = page.evaluate(CONTRAST)[0]
@@ -72,12 +72,12 @@ def test_the_system_theme_is_followed(browser: Browser, address: str) -> None:
 
 
 def test_every_control_has_a_name(page: Page) -> None:
-    page.locator("#advanced > button").click()
+    page.locator("#text-advanced > button").click()
     assert page.evaluate(NAMELESS) == []
 
 
 def test_focus_is_visible(page: Page) -> None:
-    page.locator("#prompt textarea").focus()
+    page.locator("#text-prompt textarea").focus()
     for _ in range(12):
         page.keyboard.press("Tab")
         ring = page.evaluate(
@@ -93,7 +93,7 @@ def test_nothing_is_fetched_from_another_host(browser: Browser, address: str) ->
         asked: list[str] = []
         page.on("request", lambda request: asked.append(request.url))
         page.goto(address)
-        page.locator("#contract .promise").wait_for()
+        page.locator("#text-contract .promise").wait_for()
     assert [url for url in asked if not url.startswith((address, "data:", "blob:"))] == []
 
 
@@ -101,7 +101,7 @@ def test_less_motion_means_no_motion_by_itself(browser: Browser, address: str) -
     with browser.new_context(reduced_motion="reduce") as context:
         page = context.new_page()
         page.goto(address)
-        page.locator("#contract .promise").wait_for()
+        page.locator("#text-contract .promise").wait_for()
         moving = "() => document.getAnimations().filter(a => a.playState === 'running').length"
         assert page.evaluate(moving) == 0
         assert page.locator("video").evaluate_all("videos => videos.every(video => video.paused)")

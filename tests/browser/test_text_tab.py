@@ -12,17 +12,17 @@ PLAYS = "() => document.querySelector('video.take')?.readyState >= 2"
 
 
 def write(page: Page, words: str) -> None:
-    page.locator("#prompt textarea").fill(words)
+    page.locator("#text-prompt textarea").fill(words)
 
 
 def advanced(page: Page, **values: str) -> None:
-    page.locator("#advanced > button").click()
+    page.locator("#text-advanced > button").click()
     for name, value in values.items():
-        page.locator(f"#{name} input").first.fill(value)
+        page.locator(f"#text-{name} input").first.fill(value)
 
 
 def make(page: Page) -> None:
-    page.locator("#make").click()
+    page.locator("#text-make").click()
 
 
 def wait_for_clip(page: Page, words: str) -> None:
@@ -36,11 +36,11 @@ def test_a_sentence_becomes_a_video(page: Page) -> None:
     make(page)
     expect(page.locator(".is-preview")).to_have_attribute("src", re.compile("^data:image/webp"))
     expect(page.locator("#progress")).to_contain_text(re.compile(r"Step \d+ of 25 · \d+ s left"))
-    expect(page.locator("#make")).to_be_disabled()
+    expect(page.locator("#text-make")).to_be_disabled()
     wait_for_clip(page, "a green cube falls onto sand")
     assert page.locator("video.take").evaluate(SIZE) == [160, 96]
     assert page.locator("video.take").evaluate("video => !video.paused && video.loop && video.muted")
-    expect(page.locator("#make")).to_be_enabled()
+    expect(page.locator("#text-make")).to_be_enabled()
     expect(page.locator("#stop")).to_be_hidden()
 
 
@@ -65,15 +65,15 @@ def test_stop_keeps_what_is_there_and_says_so(page: Page) -> None:
 
 
 def test_the_contract_follows_every_change(page: Page) -> None:
-    contract = page.locator("#contract .promise")
+    contract = page.locator("#text-contract .promise")
     expect(contract).to_contain_text("17 frames, 2.1 s, 128×128")
     page.get_by_label("Portrait").check()
     expect(contract).to_contain_text("96×160")
-    page.locator("#seconds input[type=range]").fill("4")
+    page.locator("#text-seconds input[type=range]").fill("4")
     expect(contract).to_contain_text("33 frames, 4.1 s")
     advanced(page, width="100", height="64", frames="20")
     expect(contract).to_contain_text("21 frames, 2.6 s, 96×64")
-    expect(page.locator("#contract .notes")).to_contain_text("100×64 became 96×64")
+    expect(page.locator("#text-contract .notes")).to_contain_text("100×64 became 96×64")
 
 
 @pytest.mark.parametrize(
@@ -88,22 +88,22 @@ def test_the_contract_follows_every_change(page: Page) -> None:
 )
 def test_what_cannot_be_made_is_refused_under_the_button(page: Page, field: str, value: str, words: str) -> None:
     advanced(page, **{field: value})
-    expect(page.locator("#contract [role=alert]")).to_contain_text(words)
+    expect(page.locator("#text-contract [role=alert]")).to_contain_text(words)
     expect(page.locator(".toast-wrap .toast-body")).to_have_count(0)
 
 
 def test_an_empty_prompt_is_refused_when_it_is_sent(page: Page) -> None:
     make(page)
-    expect(page.locator("#contract [role=alert]")).to_have_text(
+    expect(page.locator("#text-contract [role=alert]")).to_have_text(
         "The prompt is empty. Say in a sentence what the video shows."
     )
 
 
 def test_unknown_words_are_named_while_they_are_typed(page: Page) -> None:
-    page.locator("#prompt textarea").press_sequentially("a red dragon bal")
-    expect(page.locator("#contract .notes")).to_contain_text(re.compile(r"unknown: dragon\.$"))
-    page.locator("#seed input").focus()
-    expect(page.locator("#contract .notes")).to_contain_text("unknown: dragon, bal.")
+    page.locator("#text-prompt textarea").press_sequentially("a red dragon bal")
+    expect(page.locator("#text-contract .notes")).to_contain_text(re.compile(r"unknown: dragon\.$"))
+    page.locator("#text-seed input").focus()
+    expect(page.locator("#text-contract .notes")).to_contain_text("unknown: dragon, bal.")
 
 
 def test_a_reload_finds_the_running_take(page: Page) -> None:
@@ -128,11 +128,11 @@ def test_use_again_sets_every_control(page: Page) -> None:
     wait_for_clip(page, "a cyan cylinder stays on sand")
     page.reload()
     wait_for_clip(page, "a cyan cylinder stays on sand")
-    expect(page.locator("#seed input")).to_have_value("")
+    expect(page.locator("#text-seed input")).to_have_value("")
     page.get_by_role("button", name="Use again").click()
-    expect(page.locator("#prompt textarea")).to_have_value("a cyan cylinder stays on sand")
-    expect(page.locator("#seed input")).to_have_value(seed)
-    expect(page.locator("#contract .promise")).to_contain_text("64×96")
+    expect(page.locator("#text-prompt textarea")).to_have_value("a cyan cylinder stays on sand")
+    expect(page.locator("#text-seed input")).to_have_value(seed)
+    expect(page.locator("#text-contract .promise")).to_contain_text("64×96")
 
 
 def test_the_library_plays_opens_and_leads_back_to_the_running_take(page: Page) -> None:
@@ -140,7 +140,7 @@ def test_the_library_plays_opens_and_leads_back_to_the_running_take(page: Page) 
     write(page, "a blue ball stays on snow")
     make(page)
     wait_for_clip(page, "a blue ball stays on snow")
-    page.locator("#steps input").first.fill("60")
+    page.locator("#text-steps input").first.fill("60")
     write(page, "a red cube turns on grass")
     make(page)
     page.locator(".is-preview").wait_for()
@@ -167,4 +167,4 @@ def test_markup_in_a_prompt_stays_text(page: Page) -> None:
 
 def test_the_dice_rolls_a_seed(page: Page) -> None:
     page.get_by_role("button", name="Roll a seed").click()
-    expect(page.locator("#seed input")).to_have_value(re.compile(r"^\d+$"))
+    expect(page.locator("#text-seed input")).to_have_value(re.compile(r"^\d+$"))

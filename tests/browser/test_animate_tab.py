@@ -1,0 +1,46 @@
+"""The Animate tab as a person uses it: give a picture, see it move, take it again."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import Page, expect
+
+PLAYS = "() => document.querySelector('video.take')?.readyState >= 2"
+SIZE = "video => [video.videoWidth, video.videoHeight]"
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Path:
+    """A tall picture of a red block under an orange sky."""
+    pixels = np.zeros((300, 200, 3), np.uint8)
+    pixels[:150], pixels[150:] = (240, 160, 90), (60, 140, 50)
+    pixels[110:200, 60:140] = (210, 30, 25)
+    Image.fromarray(pixels).save(path := tmp_path / "block.png")
+    return path
+
+
+def test_a_picture_becomes_a_video_and_comes_back_with_its_recipe(page: Page, picture: Path) -> None:
+    page.get_by_role("tab", name="Animate").click()
+    expect(page.locator("#animate-contract")).to_contain_text("Give a first frame")
+    page.locator("#first input[type=file]").set_input_files(picture)
+    expect(page.locator("#animate-contract .promise")).to_contain_text("96×160")
+    page.locator("#animate-prompt textarea").fill("a red cube moves left on grass at sunset")
+    page.locator("#animate-make").click()
+    expect(page.locator(".screen.is-done figcaption q")).to_have_text("a red cube moves left on grass at sunset")
+    page.wait_for_function(PLAYS)
+    assert page.locator("video.take").evaluate(SIZE) == [96, 160]
+
+    page.reload()
+    page.get_by_role("button", name="Use again").click()
+    expect(page.locator("#animate-prompt textarea")).to_have_value("a red cube moves left on grass at sunset")
+    expect(page.locator("#first img").last).to_be_visible()
+    expect(page.locator("#animate-seed input")).not_to_have_value("")
+
+
+def test_without_a_picture_it_asks_for_one(page: Page) -> None:
+    page.get_by_role("tab", name="Animate").click()
+    page.locator("#animate-prompt textarea").fill("a red cube")
+    page.locator("#animate-make").click()
+    expect(page.locator("#animate-contract [role=alert]")).to_contain_text("There is no picture")
