@@ -16,7 +16,7 @@ import torch
 from diffusers import AutoencoderKLLTXVideo
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, interpolate
+from torch.nn.functional import avg_pool3d, cross_entropy, interpolate
 
 from pipeline.tabletop.data import chunk_programs, chunks_on_disk, load_chunk
 from pipeline.tabletop.latents import OPPOSITE
@@ -24,7 +24,9 @@ from pipeline.tabletop.network import to_pixels
 from pipeline.tabletop.render import render
 from pipeline.tabletop.world import CAMERAS, COLOURS, FLOORS, MOTIONS, SHAPES, SKIES, Program
 
-SIDE: Final = 128
+SIDE: Final = 112
+MARGIN: Final = 8
+"""A view is this much larger than what the probe sees of it: training moves the window, reading takes the middle."""
 FRAMES: Final = 17
 HELD_OUT: Final = 150
 """Held-out renders that a new probe is measured on."""
@@ -51,7 +53,7 @@ def stage(before: int, after: int) -> list[nn.Module]:
 
 
 class Probe(nn.Module):
-    """Logits per attribute from clips (batch, 3, 17, 128, 128) in -1..1."""
+    """Logits per attribute from clips (batch, 3, 17, 112, 112) in -1..1."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -72,17 +74,17 @@ class Probe(nn.Module):
     @torch.no_grad()
     def read(self, clips: Tensor) -> list[dict[str, str]]:
         """What each clip shows; clips are uint8 (batch, frames, height, width, 3) of any size and length."""
-        logits = self(view(to_pixels(clips)))
+        logits = self(window(view(to_pixels(clips))))
         picks = {name: value.argmax(1).tolist() for name, value in logits.items()}
         return [{name: ATTRIBUTES[name][picks[name][i]] for name in ATTRIBUTES} for i in range(len(clips))]
 
 
 def view(pixels: Tensor) -> Tensor:
-    """Resample clips (batch, 3, frames, height, width) to what the probe looks at."""
+    """Resample clips (batch, 3, frames, height, width) to a little more than the probe sees."""
     index = torch.linspace(0, pixels.shape[2] - 1, FRAMES).round().long()
     picked = pixels[:, :, index]
     flat = picked.transpose(1, 2).flatten(0, 1)
-    small = interpolate(flat, (SIDE, SIDE), mode="bilinear", antialias=True)
+    small = interpolate(flat, (SIDE + MARGIN, SIDE + MARGIN), mode="bilinear", antialias=True)
     return torch.unflatten(small, 0, (len(pixels), FRAMES)).transpose(1, 2).contiguous()
 
 
@@ -136,38 +138,31 @@ def chunk_examples(path: Path, vae: AutoencoderKLLTXVideo) -> Examples:
     return Examples(torch.cat(clips), torch.cat([marks, marks[some]]))
 
 
-def crop(clips: Tensor) -> Tensor:
-    """A random window of the picture, as large as the whole."""
-    side = random.randint(round(SIDE * 0.86), SIDE)
-    top, left = random.randint(0, SIDE - side), random.randint(0, SIDE - side)
-    return resize(clips[..., top : top + side, left : left + side], SIDE)
+def window(views: Tensor, top: int = MARGIN // 2, left: int = MARGIN // 2) -> Tensor:
+    """What the probe sees of views."""
+    return views[..., top : top + SIDE, left : left + SIDE]
 
 
-def resize(clips: Tensor, side: int) -> Tensor:
-    """Clips (batch, 3, frames, ...) at another side."""
-    small = interpolate(clips.flatten(1, 2), (side, side), mode="bilinear")
-    return torch.unflatten(small, 1, clips.shape[1:3])
-
-
-def spoil(clips: Tensor) -> Tensor:
-    """Crop, blur, noise and shift brightness at random, as generated clips do."""
-    if random.random() < 0.7:
-        clips = crop(clips)
+def spoil(clips: Tensor, grain: Tensor) -> Tensor:
+    """Blur, noise and shift brightness at random, in place, as generated clips do; `grain` is noise for a clip."""
     if random.random() < 0.4:
-        clips = resize(resize(clips, random.choice((40, 56, 80))), SIDE)
-    clips = clips + torch.randn_like(clips) * random.choice((0.0, 0.03, 0.08))
-    return clips * random.uniform(0.93, 1.05) + random.uniform(-0.04, 0.04)
+        clips = avg_pool3d(clips, (1, 3, 3), 1, (0, 1, 1), count_include_pad=False)
+    shifted = grain.roll((random.randrange(FRAMES), random.randrange(SIDE)), (1, 2))
+    clips.add_(shifted, alpha=random.choice((0.0, 0.03, 0.08)))
+    return clips.mul_(random.uniform(0.93, 1.05)).add_(random.uniform(-0.04, 0.04))
 
 
-def draw_batch(examples: Examples, count: int) -> tuple[Tensor, Tensor, tuple[str, ...]]:
+def draw_batch(examples: Examples, count: int, grain: Tensor) -> tuple[Tensor, Tensor, tuple[str, ...]]:
     """Clips, their labels, and the attributes that can still be read; mirrored and in other colours now and then."""
     rows = torch.randint(len(examples.clips), (count,))
-    clips, marks = examples.clips[rows].float() / 127.5 - 1, examples.labels[rows]
+    marks = examples.labels[rows]
+    views = window(examples.clips[rows], random.randint(0, MARGIN), random.randint(0, MARGIN))
+    pixels = views.float().div_(127.5).sub_(1)
     if random.random() < 0.5:
-        clips, marks = clips.flip(-1), mirrored_labels(marks)
+        pixels, marks = pixels.flip(-1), mirrored_labels(marks)
     if random.random() < 0.7:
-        return spoil(clips), marks, tuple(ATTRIBUTES)
-    return spoil(clips[:, torch.randperm(3)]), marks, ("solid", "motion", "camera")
+        return spoil(pixels, grain), marks, tuple(ATTRIBUTES)
+    return spoil(pixels[:, torch.randperm(3)], grain), marks, ("solid", "motion", "camera")
 
 
 def mirrored_labels(marks: Tensor) -> Tensor:
@@ -184,10 +179,11 @@ def train_probe(examples: Examples, steps: int) -> Probe:
     torch.manual_seed(2)
     random.seed(2)
     probe = Probe()
+    grain = torch.randn(3, FRAMES, SIDE, SIDE)
     optimizer = torch.optim.AdamW(probe.parameters(), lr=2e-3, weight_decay=0.05)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, steps)
     for step in range(steps):
-        clips, marks, names = draw_batch(examples, 32)
+        clips, marks, names = draw_batch(examples, 32, grain)
         with torch.autocast("cpu", torch.bfloat16):
             logits = probe(clips)
         wanted = dict(zip(ATTRIBUTES, marks.T, strict=True))
