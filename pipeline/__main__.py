@@ -124,6 +124,7 @@ def _add_sampling(command: Any, task: str, own: tuple[str, ...]) -> None:
     command.add_argument("--frames", metavar="N", type=int, help="how many frames; one gives a picture (PNG)")
     command.add_argument("--steps", metavar="N", type=int, help="denoising steps")
     command.add_argument("--guidance", metavar="G", type=float, help="how closely to follow the words")
+    command.add_argument("--deliver", choices=("480p", "720p", "1080p"), help="enlarge the file to so many lines")
     command.add_argument("--seed", metavar="N", type=int, help="the same seed makes the same video")
     command.add_argument("-o", "--output", metavar="FILE", type=Path, help="copy the video here")
     command.add_argument("--json", action="store_true", help="print one JSON object")
@@ -164,6 +165,7 @@ def _plan(options: argparse.Namespace, settings: Settings, store: Store) -> Plan
         "frames": options.frames,
         "steps": options.steps,
         "guidance_scale": options.guidance,
+        "deliver": options.deliver,
         "seed": options.seed,
     }
     request = with_sources(parse_request(asked | given), store.keep_source)

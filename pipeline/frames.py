@@ -34,6 +34,13 @@ def snap_side(side: int, grid: int) -> int:
     return grid * max((side + grid // 2) // grid, 1)
 
 
+def scale_to(size: tuple[int, int], lines: int) -> tuple[int, int]:
+    """Return a size (width, height) scaled until its shorter side has so many pixels; both sides even."""
+    scale = lines / min(size)
+    width, height = (2 * round(side * scale / 2) for side in size)
+    return width, height
+
+
 def frames_for(seconds: float, fps: int) -> float:
     """Return the frames, not yet rounded, that span a time with both its ends: 2 s at 8 fps are 17."""
     return seconds * fps + 1

@@ -16,7 +16,7 @@ from pipeline.events import IsCancelled, Listener, Loading, Pixels, Step
 from pipeline.plan import Plan
 from pipeline.safety import check_clip, check_latents
 from pipeline.store import Draft, Run, Store
-from pipeline.video import write_clip, write_poster
+from pipeline.video import resized, write_clip, write_poster
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,12 @@ def _write(draft: Draft, take: Take, emit: Callable[[Event], None]) -> dict[str,
     """Write all files of a run and return the seconds of decoding and encoding."""
     started = time.perf_counter()
     reel = _Reel(check_clip(take.frames), draft.plan.num_frames, emit)
-    write_clip(reel, draft.clip, draft.plan.fps, {"app": "Onetake", "plan": draft.plan.to_recipe()})
+    write_clip(
+        resized(reel, draft.plan.delivered),
+        draft.clip,
+        draft.plan.fps,
+        {"app": "Onetake", "plan": draft.plan.to_recipe()},
+    )
     write_poster(reel.poster, draft.poster)
     save_file({"latents": take.latents}, draft.latents)
     return {"decode": reel.seconds, "encode": time.perf_counter() - started - reel.seconds}

@@ -1,7 +1,7 @@
 """The central value: a request and a model become one frozen plan, cheaply, before any device is touched."""
 
 import secrets
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from math import log
 from pathlib import PurePath
@@ -10,26 +10,14 @@ from typing import Any, Protocol
 
 from pipeline import frames as arithmetic
 from pipeline.errors import BadRequest, CannotDo
-from pipeline.media import MIDDLE, Fit, Focus, Picture, look_at
+from pipeline.media import Picture
 from pipeline.models import ModelSpec
-from pipeline.request import Request, TextRequest
+from pipeline.pins import Pin, fit_notes, pictures_of, pins_of
+from pipeline.request import Request
 from pipeline.words import prompt_notes
 
 # Seeds that we draw stay short enough to be read out and typed.
 DRAWN_SEEDS = 2**31
-# Shapes whose ratios differ by less than this need no word about cropping.
-ALIKE = 0.02
-
-
-@dataclass(frozen=True)
-class Pin:
-    """A picture that is given at a frame, with a strength of 0..1, and how it is brought to the clip's size."""
-
-    frame: int
-    picture: str
-    strength: float = 1.0
-    fit: Fit = "crop"
-    focus: Focus = MIDDLE
 
 
 @dataclass(frozen=True)
@@ -62,7 +50,10 @@ class Speed:
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything that decides a run, and the notes on what was rounded on the way."""
+    """Everything that decides a run, and the notes on what was rounded on the way.
+
+    `delivered` is the (width, height) of the file in pixels where it is not the size that the model makes.
+    """
 
     task: str
     model: str
@@ -75,6 +66,7 @@ class Plan:
     guidance_scale: float
     estimate: Estimate
     notes: tuple[str, ...] = ()
+    delivered: tuple[int, int] | None = None
 
     @property
     def num_frames(self) -> int:
@@ -113,7 +105,8 @@ class Plan:
             for segment in data["segments"]
         )
         estimate = Estimate(**data["estimate"])
-        return cls(**{**data, "segments": segments, "estimate": estimate, "notes": tuple(data["notes"])})
+        sizes = {"delivered": tuple(data["delivered"])} if data.get("delivered") else {}
+        return cls(**{**data, "segments": segments, "estimate": estimate, "notes": tuple(data["notes"]), **sizes})
 
 
 class Dice(Protocol):
@@ -131,6 +124,7 @@ def make_plan(request: Request, spec: ModelSpec, speed: Speed | None = None, rng
     width, height, size_notes = _size(request, spec, tuple(given.values()))
     num_frames, length_notes = _length(request, spec)
     pins = tuple(pins_of(request, num_frames, spec.fps))
+    delivered, delivery_notes = _delivery(request, (width, height))
     steps = _within("steps", request.steps, spec.steps, 1, spec.max_steps)
     guidance = _within("guidance_scale", request.guidance_scale, spec.guidance_scale, 1, spec.max_guidance_scale)
     return Plan(
@@ -147,43 +141,12 @@ def make_plan(request: Request, spec: ModelSpec, speed: Speed | None = None, rng
         notes=(
             *size_notes,
             *length_notes,
-            *_fit_notes(pins, given, (width, height)),
+            *fit_notes(pins, given, (width, height)),
+            *delivery_notes,
             *prompt_notes(request.prompt, spec),
         ),
+        delivered=delivered,
     )
-
-
-def pictures_of(request: Request) -> dict[str, Picture]:
-    """Look at every picture of a request, by path, the first frame's first; raise BadRequest for what is none."""
-    if isinstance(request, TextRequest):
-        return {}
-    stills = [("at", still.image) for still in request.at]
-    paths = [("image", request.image), *stills, ("last", request.last)]
-    return {path: look_at(path, field) for field, path in paths if path}
-
-
-def pins_of(request: Request, num_frames: int, fps: int) -> Iterator[Pin]:
-    """Yield the pins of a request in their order in time; raise BadRequest for what lies outside of the clip."""
-    if isinstance(request, TextRequest):
-        return
-    stills = [(still.seconds * fps, still.image, still.strength) for still in request.at]
-    ends = [(0.0, request.image, request.strength), (num_frames - 1.0, request.last, request.strength)]
-    taken: set[int] = set()
-    for at, path, strength in sorted((*stills, *ends), key=lambda each: each[0]):
-        if path:
-            yield Pin(_free_frame(round(at), num_frames, fps, taken), path, strength, request.fit, request.focus)
-
-
-def _free_frame(frame: int, num_frames: int, fps: int, taken: set[int]) -> int:
-    if num_frames == 1:
-        raise BadRequest("frames", "One frame cannot move. Ask for more frames, or for some seconds.")
-    if frame >= num_frames:
-        end = arithmetic.seconds_of(num_frames - 1, fps)
-        raise BadRequest("at", f"A picture stands at {frame / fps:g} s: choose from 0 to {end:g} s, or a longer clip.")
-    if frame in taken:
-        raise BadRequest("at", f"Two pictures stand at {frame / fps:g} s. Move one of them, or leave it out.")
-    taken.add(frame)
-    return frame
 
 
 def default_speed(spec: ModelSpec) -> Speed:
@@ -227,12 +190,15 @@ def _shape_of(given: Sequence[Picture], spec: ModelSpec) -> str:
     return min(spec.shapes, key=lambda name: abs(log(spec.shapes[name][0] / spec.shapes[name][1] / wanted)))
 
 
-def _fit_notes(pins: Iterable[Pin], given: Mapping[str, Picture], size: tuple[int, int]) -> Iterator[str]:
-    for pin in pins:
-        picture = given[pin.picture]
-        if abs(log(picture.width / picture.height * size[1] / size[0])) > ALIKE:
-            done = "cropped" if pin.fit == "crop" else "padded"
-            yield f"{picture.name}, {picture.width}×{picture.height}, was {done} to the shape of {size[0]}×{size[1]}."
+def _delivery(request: Request, made: tuple[int, int]) -> tuple[tuple[int, int] | None, list[str]]:
+    """Return the size of the file, None where it is the size that is made."""
+    if request.deliver is None:
+        return None, []
+    wanted = arithmetic.scale_to(made, int(request.deliver.removesuffix("p")))
+    if wanted == made:
+        return None, []
+    done = "enlarged, not generated" if wanted[0] > made[0] else "made smaller"
+    return wanted, [f"{made[0]}×{made[1]} is delivered as {wanted[0]}×{wanted[1]}: {done}."]
 
 
 def _length(request: Request, spec: ModelSpec) -> tuple[int, list[str]]:

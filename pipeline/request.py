@@ -25,6 +25,7 @@ EXPECTED = {
     "frames": "a whole number of frames",
     "steps": "a whole number of steps",
     "guidance_scale": "a number",
+    "deliver": "480p, 720p or 1080p",
     "seed": "a whole number from 0 to 18446744073709551615",
     "task": "text or animate",
     "image": "the path of a picture",
@@ -50,6 +51,7 @@ class ClipRequest(BaseModel):
     frames: int | None = None
     steps: int | None = None
     guidance_scale: float | None = None
+    deliver: Literal["480p", "720p", "1080p"] | None = None
     seed: int | None = Field(default=None, ge=0, lt=SEED_LIMIT)
 
     @field_validator("prompt")

@@ -36,6 +36,11 @@ def write_clip(frames: Iterable[Pixels], path: Path, fps: int, metadata: Mapping
         raise RunFailed(f"{path.name} could not be written: {error}. Free some disk space and try again.") from error
 
 
+def resized(pieces: Iterable[Pixels], size: tuple[int, int] | None) -> Iterable[Pixels]:
+    """Bring pieces of frames (n, height, width, 3) to a size (width, height) as they come; None leaves them alone."""
+    return pieces if size is None else (_resize(piece, size) for piece in pieces)
+
+
 def read_frames(path: Path) -> Iterator[Pixels]:
     """Decode a clip or picture frame by frame, each (height, width, 3)."""
     with av.open(str(path)) as container:
@@ -57,6 +62,11 @@ def read_recipe(path: Path) -> dict[str, Any]:
 def write_poster(frame: Pixels, path: Path) -> None:
     """Write one frame (height, width, 3) as WebP."""
     Image.fromarray(frame).save(path, "WEBP", quality=88)
+
+
+def _resize(piece: Pixels, size: tuple[int, int]) -> Pixels:
+    pictures = [Image.fromarray(frame).resize(size, Image.Resampling.LANCZOS) for frame in piece]
+    return np.stack([np.asarray(picture) for picture in pictures])
 
 
 def _write_mp4(frames: Iterable[Pixels], path: Path, fps: int, recipe: str) -> None:

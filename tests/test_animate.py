@@ -14,7 +14,8 @@ from test_ltx import run
 from pipeline.errors import BadRequest
 from pipeline.media import read_picture
 from pipeline.models import ModelSpec
-from pipeline.plan import Pin, Plan, make_plan
+from pipeline.pins import Pin
+from pipeline.plan import Plan, make_plan
 from pipeline.request import parse_request
 
 if TYPE_CHECKING:

@@ -53,6 +53,16 @@ def test_text_prints_one_object_and_writes_the_file(tmp_path: Path) -> None:
     assert err.splitlines()[1:] == [*result["notes"], "loading Tabletop"]
 
 
+def test_a_clip_is_delivered_larger(tmp_path: Path) -> None:
+    clip = tmp_path / "large.mp4"
+    status, _, err = run(
+        tmp_path / "runs", "text", "a ball", *SMALL, "--frames", "5", "--deliver", "480p", "-o", str(clip)
+    )
+    assert status == 0
+    assert {frame.shape for frame in read_frames(clip)} == {(480, 480, 3)}
+    assert "enlarged, not generated" in err
+
+
 def test_animate_begins_and_ends_with_pictures(tmp_path: Path) -> None:
     for colour in ("red", "blue", "white"):
         Image.new("RGB", (64, 64), colour).save(tmp_path / f"{colour}.png")

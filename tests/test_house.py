@@ -15,6 +15,7 @@ from pipeline.settings import ROOT
 LEVELS = (
     ("errors", "settings"),
     ("frames", "media", "models", "request", "words"),
+    ("pins",),
     ("plan",),
     ("events",),
     ("families",),
@@ -26,7 +27,7 @@ LEVELS = (
 )
 WITHOUT_TORCH = (
     *("errors", "settings", "frames", "media", "models", "request", "words"),
-    *("plan", "store", "events", "jobs", "__main__"),
+    *("pins", "plan", "store", "events", "jobs", "__main__"),
 )
 FOREIGN_TO_MOST = {"gradio": ("pipeline/ui/", "app.py"), "torch": ("pipeline/families/", "pipeline/tabletop/")}
 MOST_FILE_LINES, MOST_FUNCTION_LINES, MOST_PARAMETERS = 300, 50, 6

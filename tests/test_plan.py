@@ -7,9 +7,9 @@ import pytest
 
 from pipeline.errors import BadRequest, CannotDo, LoadError
 from pipeline.models import ModelSpec
+from pipeline.pins import Pin
 from pipeline.plan import (
     DRAWN_SEEDS,
-    Pin,
     Plan,
     Segment,
     Speed,
@@ -63,6 +63,24 @@ def test_what_is_off_the_grid_is_rounded_and_told(spec: ModelSpec) -> None:
     assert len(made.notes) == 2
     assert "100×250 became 96×256" in made.notes[0]
     assert "18 frames became 17" in made.notes[1]
+
+
+@pytest.mark.parametrize(
+    ("shape", "deliver", "size", "says"),
+    [
+        ("square", "480p", (480, 480), "enlarged, not generated"),
+        ("landscape", "720p", (1200, 720), "160×96 is delivered as 1200×720"),
+        ("portrait", "1080p", (1080, 1800), "enlarged, not generated"),
+    ],
+)
+def test_a_larger_file_is_planned_and_told(
+    spec: ModelSpec, shape: str, deliver: str, size: tuple[int, int], says: str
+) -> None:
+    made = plan(spec, shape=shape, deliver=deliver)
+    assert made.delivered == size
+    assert any(says in note for note in made.notes)
+    assert Plan.from_json(made.to_json()) == made
+    assert (made.width, made.height) == spec.shapes[shape]
 
 
 @pytest.mark.parametrize(("seconds", "frames", "notes"), [(2.0, 17, 0), (12.0, 97, 0), (2.2, 17, 1), (0.1, 1, 1)])

@@ -10,7 +10,7 @@ from PIL import Image
 
 from pipeline.errors import NotFound, RunFailed
 from pipeline.events import Pixels
-from pipeline.video import read_frames, read_recipe, write_clip, write_poster
+from pipeline.video import read_frames, read_recipe, resized, write_clip, write_poster
 
 RECIPE = {"app": "Onetake", "plan": {"prompt": "a “ball” <b>🔴</b>", "seed": 2**64 - 1}}
 
@@ -108,3 +108,11 @@ def test_a_poster_is_a_small_webp(tmp_path: Path) -> None:
     write_poster(sweep()[3], path)
     with Image.open(path) as image:
         assert (image.format, image.size) == ("WEBP", (96, 64))
+
+
+def test_frames_are_resized_as_they_come() -> None:
+    pieces = [np.full((2, 8, 16, 3), value, np.uint8) for value in (10, 200)]
+    first, second = resized(pieces, (64, 32))
+    assert first.shape == second.shape == (2, 32, 64, 3)
+    assert (int(first.mean()), int(second.mean())) == (10, 200)
+    assert list(resized(pieces, None)) == pieces

@@ -33,6 +33,7 @@ def _add_text(house: House) -> None:
         height: int | None = None,
         steps: int | None = None,
         guidance_scale: float | None = None,
+        deliver: str | None = None,
         seed: int | None = None,
     ) -> tuple[gr.FileData, dict[str, Any]]:
         """Make a video from a sentence.
@@ -47,13 +48,14 @@ def _add_text(house: House) -> None:
             height: Pixels, together with width.
             steps: Denoising steps.
             guidance_scale: How closely to follow the prompt; 1 turns guidance off.
+            deliver: 480p, 720p or 1080p: enlarge the file to so many lines.
             seed: From 0 to 18446744073709551615; a new one is drawn otherwise, and told.
 
         """
         asked = {
             "prompt": prompt, "model": model, "shape": shape, "seconds": seconds,
             "frames": frames, "width": width, "height": height, "steps": steps,
-            "guidance_scale": guidance_scale, "seed": seed,
+            "guidance_scale": guidance_scale, "deliver": deliver, "seed": seed,
         }  # fmt: skip
         return answer(house, asked)
 
@@ -77,6 +79,7 @@ def _add_animate(house: House) -> None:
         height: int | None = None,
         steps: int | None = None,
         guidance_scale: float | None = None,
+        deliver: str | None = None,
         seed: int | None = None,
     ) -> tuple[gr.FileData, dict[str, Any]]:
         """Make a video from a first frame, a last one, or both.
@@ -95,13 +98,14 @@ def _add_animate(house: House) -> None:
             height: Pixels, together with width.
             steps: Denoising steps.
             guidance_scale: How closely to follow the prompt; 1 turns guidance off.
+            deliver: 480p, 720p or 1080p: enlarge the file to so many lines.
             seed: From 0 to 18446744073709551615; a new one is drawn otherwise, and told.
 
         """
         asked = {
             "task": "animate", "prompt": prompt, "image": _path(image), "last": _path(last), "strength": strength,
             "fit": fit, "model": model, "shape": shape, "seconds": seconds, "frames": frames, "width": width,
-            "height": height, "steps": steps, "guidance_scale": guidance_scale, "seed": seed,
+            "height": height, "steps": steps, "guidance_scale": guidance_scale, "deliver": deliver, "seed": seed,
         }  # fmt: skip
         return answer(house, asked)
 

@@ -22,6 +22,8 @@ LONGEST_SECONDS = 6.0
 DICE = 1_000_000
 LONGEST_NUMBER = 20
 FOLLOWS = "follows"
+AS_MADE = "as made"
+DELIVERIES = (("As made", AS_MADE), "480p", "720p", "1080p")
 
 
 @dataclass(frozen=True)
@@ -38,12 +40,13 @@ class Controls:
     width: gr.Textbox
     height: gr.Textbox
     frames: gr.Textbox
+    deliver: gr.Dropdown
 
     @property
     def inputs(self) -> tuple[Input, ...]:
         """Everything that decides what a take looks like."""
         sampling = (self.model, self.steps, self.guidance_scale)
-        return (self.shape, self.seconds, self.seed, *sampling, *self.exact)
+        return (self.shape, self.seconds, self.seed, self.deliver, *sampling, *self.exact)
 
     @property
     def exact(self) -> tuple[Input, ...]:
@@ -56,6 +59,7 @@ class Controls:
             "model": values[self.model],
             "steps": values[self.steps],
             "guidance_scale": values[self.guidance_scale],
+            "deliver": None if values[self.deliver] == AS_MADE else values[self.deliver],
             "seed": read_whole("seed", values[self.seed]),
             **self._size(values),
             **self._length(values),
@@ -78,6 +82,7 @@ class Controls:
             self.model: plan.model,
             self.steps: plan.steps,
             self.guidance_scale: plan.guidance_scale,
+            self.deliver: f"{min(plan.delivered)}p" if plan.delivered else AS_MADE,
             self.seed: str(plan.seed),
             **self._restore_size(plan, spec),
             **self._restore_length(plan),
@@ -123,11 +128,12 @@ def build_controls(task: str, spec: ModelSpec, follows: str | None = None) -> Co
             steps, guidance_scale = _sampling(task, spec)
         with gr.Row():
             width, height, frames = _exact(task)
-            model = _model(task, spec)
+        with gr.Row():
+            model, deliver = _model(task, spec), _deliver(task)
     dice.click(_roll, outputs=seed, queue=False, show_progress="hidden", api_visibility="private")
     return Controls(
         shape=shape, seconds=seconds, seed=seed, dice=dice, model=model, steps=steps,
-        guidance_scale=guidance_scale, width=width, height=height, frames=frames,
+        guidance_scale=guidance_scale, width=width, height=height, frames=frames, deliver=deliver,
     )  # fmt: skip
 
 
@@ -196,6 +202,13 @@ def _model(task: str, spec: ModelSpec) -> gr.Dropdown:
         filterable=False,
         min_width=80,
     )
+
+
+def _deliver(task: str) -> gr.Dropdown:
+    return gr.Dropdown(
+        DELIVERIES, value=AS_MADE, label="Size of the file", elem_id=f"{task}-deliver", filterable=False, min_width=80,
+        elem_classes="the-model",
+    )  # fmt: skip
 
 
 def _sampling(task: str, spec: ModelSpec) -> tuple[gr.Slider, gr.Slider]:
