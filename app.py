@@ -56,7 +56,7 @@ def open_house(settings: Settings) -> House:
     backend = LocalBackend(settings)
     store = Store(settings.home)
     warm_up = WarmUp(lambda: backend.warm(default_model(settings).name))
-    return House(Jobs(backend, store, settings.max_queue), store, settings, warm_up)
+    return House(Jobs(backend, store, settings.max_queue), store, settings, warm_up, backend)
 
 
 def serve(house: House) -> tuple[gr.Blocks, str]:

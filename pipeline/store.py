@@ -13,7 +13,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
+from safetensors.numpy import load_file
+
 from pipeline.errors import NotFound, RunFailed
+from pipeline.events import Latents
 from pipeline.models import ModelSpec
 from pipeline.plan import Plan, Speed, measured_speed
 
@@ -127,6 +130,13 @@ class Store:
         if not run_id.isalnum() or not path.is_file():
             raise NotFound(f"There is no run {run_id!r}. Choose one from the library.")
         return self._read(path)
+
+    def latents(self, run: Run) -> Latents:
+        """Read the unmarked latents of a run; raise NotFound when they are gone."""
+        try:
+            return load_file(run.file.parent / LATENTS)["latents"]
+        except OSError as error:
+            raise NotFound(f"The latents of run {run.id} are gone. Make it again with its recipe.") from error
 
     def speed(self, spec: ModelSpec) -> Speed:
         """Return what the newest finished runs of a model measured on this machine."""

@@ -86,6 +86,13 @@ def test_decoding_in_pieces_changes_nothing_that_shows(family: "LTXFamily", plan
     assert 10 * np.log10(255**2 / np.mean((frames - whole) ** 2)) > 50
 
 
+@pytest.mark.parametrize("frames", [1, 9, 33])
+def test_the_last_frame_alone_is_the_last_of_the_clip(family: "LTXFamily", plan_for: MakePlan, frames: int) -> None:
+    latents = run(family, plan_for(frames=frames))[0].latents
+    *_, piece = family.decode(latents)
+    assert np.abs(family.last_frame(latents).astype(int) - piece[-1]).max() <= 4
+
+
 def test_each_step_is_told_with_a_preview(family: "LTXFamily", plan_for: MakePlan) -> None:
     told = run(family, plan_for())[1]
     assert [(done, total) for done, total, _ in told] == [(1, 4), (2, 4), (3, 4), (4, 4)]

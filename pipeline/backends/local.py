@@ -57,6 +57,10 @@ class LocalBackend:
         _refuse_conditions(plan)
         return self.call(lambda: self._run(plan, on_event, cancelled))
 
+    def last_frame(self, model: str, latents: Latents) -> Pixels:
+        """Decode the last frame (height, width, 3) of a clip from its latents."""
+        return self.call(lambda: self._load(get_model(model)).last_frame(latents))
+
     def device_memory_mb(self) -> float | None:
         """Return the peak of the card's memory in MB, or None on a processor."""
         return self._family.device_memory_mb() if self._family else None

@@ -133,6 +133,11 @@ class LTXFamily:
             pixels = self._decode_window(torch.from_numpy(latents[:, :, window.start : window.stop]))
             yield pixels[window.skip : window.skip + window.take]
 
+    def last_frame(self, latents: Latents) -> Pixels:
+        """Decode the last frame (height, width, 3) alone, with the latents before it as its context."""
+        end = torch.from_numpy(latents[:, :, -(KEEP + CONTEXT) :])
+        return self._decode_window(end)[-1]
+
     def preview(self, latents: Tensor) -> Pixels:
         """Map normalised latents (1, channels, t, h, w) to pictures (t, 4h, 4w, 3)."""
         cells = latents[0].movedim(0, -1).float().cpu() @ self._preview_weight + self._preview_bias

@@ -8,7 +8,9 @@ from typing import Any
 import gradio as gr
 from gradio.blocks import Block
 from gradio.components import Component
+from PIL import Image
 
+from pipeline.backends.local import LocalBackend
 from pipeline.errors import NotFound, OnetakeError
 from pipeline.jobs import Job, Jobs, JobView
 from pipeline.models import ModelSpec, default_model, get_model
@@ -35,6 +37,7 @@ class House:
     store: Store
     settings: Settings
     warm_up: WarmUp
+    backend: LocalBackend
     speeds: dict[str, Speed] = field(default_factory=dict)
 
     @property
@@ -49,6 +52,11 @@ class House:
         if spec.name not in self.speeds:
             self.speeds[spec.name] = self.store.speed(spec)
         return make_plan(request, spec, self.speeds[spec.name])
+
+    def last_picture(self, run_id: str) -> Image.Image:
+        """Return a run's last frame as the model made it; raise an OnetakeError when the run is gone."""
+        run = self.store.get(run_id)
+        return Image.fromarray(self.backend.last_frame(run.plan.model, self.store.latents(run)))
 
     def find_job(self, job_id: str | None) -> Job | None:
         """Return a job that this process knows, None otherwise."""
@@ -174,6 +182,17 @@ class Desk:
         controls = composer.controls.restore(clip.plan, get_model(clip.plan.model))
         tab = gr.Tabs(selected=composer.task)
         return {self.tabs: tab, composer.prompt: clip.prompt, **controls, **composer.restore_own(clip.plan)}
+
+    def go_on(self, clip: clips.Clip) -> Updates:
+        """Carry the end of the clip on the stage into the Animate tab, ready to run."""
+        composer = next(each for each in self.composers if each.task == "animate")
+        try:
+            picture = self.house.last_picture(clip.run_id or "")
+        except OnetakeError as error:
+            return {composer.contract: refusal(error)}
+        controls = composer.controls.restore(clip.plan, get_model(clip.plan.model))
+        fresh = {composer.prompt: clip.prompt, composer.own["image"]: picture, composer.own["last"]: None}
+        return {self.tabs: gr.Tabs(selected=composer.task), **controls, composer.controls.seed: "", **fresh}
 
     def tick(self, job_id: str | None, shown: clips.Clip | None) -> Updates:
         """Look after what nobody follows: the model's loading, and a take that left the stage."""

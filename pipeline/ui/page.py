@@ -41,6 +41,7 @@ def build_page(house: House) -> gr.Blocks:
             _wire_contract(page, desk, composer)
             follows += _wire_making(desk, composer)
         _wire_stage(desk)
+        _wire_going_on(desk)
         _wire_library(desk, follows)
         add_endpoints(house)
     return page
@@ -83,6 +84,11 @@ def _wire_arrival(page: gr.Blocks, desk: Desk) -> Dependency:
 def _wire_stage(desk: Desk) -> None:
     desk.stage.stop.click(desk.stop, desk.job, **AT_ONCE)
     desk.stage.again.click(desk.use_again, desk.stage.shown, desk.restored, **AT_ONCE)
+
+
+def _wire_going_on(desk: Desk) -> None:
+    outputs = [*desk.restored, *(composer.contract for composer in desk.composers)]
+    desk.stage.go_on.click(desk.go_on, desk.stage.shown, outputs, **AT_ONCE)
 
 
 def _wire_library(desk: Desk, follows: list[Dependency]) -> None:

@@ -24,6 +24,7 @@ class Stage:
     result: gr.Row
     download: gr.HTML
     again: gr.Button
+    go_on: gr.Button
     details: gr.HTML
     shown: gr.State
 
@@ -31,7 +32,7 @@ class Stage:
     def outputs(self) -> list[Block]:
         """Everything that a handler may change."""
         running = [self.running, self.progress, self.stop]
-        return [self.screen, *running, self.result, self.download, self.details, self.shown]
+        return [self.screen, *running, self.result, self.download, self.go_on, self.details, self.shown]
 
     def follow(self, view: JobView) -> Updates:
         """Show a job that is under way."""
@@ -50,6 +51,7 @@ class Stage:
             self.running: gr.Row(visible=False),
             self.result: gr.Row(visible=True),
             self.download: details.download(clip),
+            self.go_on: gr.Button(visible=clip.run_id is not None),
             self.details: details.notes_and_recipe(clip),
             self.shown: clip,
         }
@@ -78,6 +80,7 @@ def build_stage() -> Stage:
             stop = gr.Button("Stop", elem_id="stop", variant="stop", min_width=90, scale=0)
         with gr.Row(elem_id="result", visible=False) as result:
             download = gr.HTML(elem_id="download-slot")
-            again = gr.Button("Use again", elem_id="again", min_width=110, scale=0)
+            again = gr.Button("Use again", elem_id="again", elem_classes="action", min_width=110, scale=0)
+            go_on = gr.Button("Go on from its end", elem_id="go-on", elem_classes="action", min_width=160, scale=0)
         under = gr.HTML(elem_id="details")
-    return Stage(picture, running, progress, stop, result, download, again, under, gr.State(None))
+    return Stage(picture, running, progress, stop, result, download, again, go_on, under, gr.State(None))

@@ -39,6 +39,20 @@ def test_a_picture_becomes_a_video_and_comes_back_with_its_recipe(page: Page, pi
     expect(page.locator("#animate-seed input")).not_to_have_value("")
 
 
+def test_a_clip_goes_on_from_its_end_on_one_click(page: Page) -> None:
+    page.locator("#text-prompt textarea").fill("a red ball stays on snow")
+    page.locator("#text-make").click()
+    page.wait_for_function(PLAYS)
+    page.get_by_role("button", name="Go on from its end").click()
+    expect(page.get_by_role("tab", name="Animate")).to_have_attribute("aria-selected", "true")
+    expect(page.locator("#animate-prompt textarea")).to_have_value("a red ball stays on snow")
+    expect(page.locator("#first img").last).to_be_visible()
+    expect(page.locator("#animate-contract .promise")).to_contain_text("128×128")
+    page.locator("#animate-make").click()
+    expect(page.locator(".screen.is-running")).to_be_visible()
+    expect(page.locator(".screen.is-done")).to_be_visible()
+
+
 def test_without_a_picture_it_asks_for_one(page: Page) -> None:
     page.get_by_role("tab", name="Animate").click()
     page.locator("#animate-prompt textarea").fill("a red cube")
