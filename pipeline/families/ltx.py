@@ -136,7 +136,8 @@ class LTXFamily:
     def last_frame(self, latents: Latents) -> Pixels:
         """Decode the last frame (height, width, 3) alone, with the latents before it as its context."""
         end = torch.from_numpy(latents[:, :, -(KEEP + CONTEXT) :])
-        return self._decode_window(end)[-1]
+        last: Pixels = self._decode_window(end)[-1]
+        return last
 
     def preview(self, latents: Tensor) -> Pixels:
         """Map normalised latents (1, channels, t, h, w) to pictures (t, 4h, 4w, 3)."""

@@ -191,7 +191,7 @@ class Desk:
         except OnetakeError as error:
             return {composer.contract: refusal(error)}
         controls = composer.controls.restore(clip.plan, get_model(clip.plan.model))
-        fresh = {composer.prompt: clip.prompt, composer.own["image"]: picture, composer.own["last"]: None}
+        fresh: Updates = {composer.prompt: clip.prompt, composer.own["image"]: picture, composer.own["last"]: None}
         return {self.tabs: gr.Tabs(selected=composer.task), **controls, composer.controls.seed: "", **fresh}
 
     def tick(self, job_id: str | None, shown: clips.Clip | None) -> Updates:
