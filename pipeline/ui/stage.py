@@ -81,6 +81,6 @@ def build_stage() -> Stage:
         with gr.Row(elem_id="result", visible=False) as result:
             download = gr.HTML(elem_id="download-slot")
             again = gr.Button("Use again", elem_id="again", elem_classes="action", min_width=110, scale=0)
-            go_on = gr.Button("Go on from its end", elem_id="go-on", elem_classes="action", min_width=160, scale=0)
+            go_on = gr.Button("Go on from its end", elem_id="go-on", elem_classes="action", min_width=180, scale=0)
         under = gr.HTML(elem_id="details")
     return Stage(picture, running, progress, stop, result, download, again, go_on, under, gr.State(None))
