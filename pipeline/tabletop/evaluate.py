@@ -61,7 +61,9 @@ def wilson(right: int, n: int) -> tuple[float, float]:
     z, share = 1.96, right / n
     centre = share + z * z / (2 * n)
     spread = z * (share * (1 - share) / n + z * z / (4 * n * n)) ** 0.5
-    return (centre - spread) / (1 + z * z / n), (centre + spread) / (1 + z * z / n)
+    low, high = (centre - spread) / (1 + z * z / n), (centre + spread) / (1 + z * z / n)
+    # At 0 and 1 the ends meet the share itself, but for rounding.
+    return min(low, share), max(high, share)
 
 
 def held_out_programs(count: int) -> list[Program]:

@@ -195,8 +195,16 @@ class Desk:
         return {self.tabs: gr.Tabs(selected=composer.task), **controls, composer.controls.seed: "", **fresh}
 
     def tick(self, job_id: str | None, shown: clips.Clip | None) -> Updates:
-        """Look after what nobody follows: the model's loading, and a take that left the stage."""
-        return self._surroundings(job_id, shown.run_id if shown else None)
+        """Look after what nobody follows: the model's loading, and a take that left the stage.
+
+        A browser that turns from one stream to another can lose the new one; a take that has ended since then, with
+        no clip on the stage, is put there.
+        """
+        around = self._surroundings(job_id, shown.run_id if shown else None)
+        job = self.house.find_job(job_id)
+        if shown is None and job is not None and job.snapshot().run is not None:
+            return {**around, **self._outcome(job.snapshot()), **self._idle()}
+        return around
 
     def _busy(self) -> Updates:
         return {part: update for composer in self.composers for part, update in composer.busy().items()}

@@ -76,7 +76,7 @@ def _wire_making(desk: Desk, composer: Composer) -> list[Dependency]:
 
 
 def _wire_arrival(page: gr.Blocks, desk: Desk) -> Dependency:
-    desk.ticker.tick(desk.tick, [desk.job, desk.stage.shown], [desk.library, *desk.surroundings], **AT_ONCE)
+    desk.ticker.tick(desk.tick, [desk.job, desk.stage.shown], [*desk.outputs, *desk.surroundings], **AT_ONCE)
     arrival: Dependency = page.load(desk.arrive, desk.job, [*desk.outputs, *desk.surroundings], **FOLLOWING)
     return arrival
 

@@ -42,6 +42,7 @@ class Stage:
             self.progress: screen.progress(view),
             self.result: gr.Row(visible=False),
             self.details: "",
+            self.shown: None,
         }
 
     def play(self, clip: Clip) -> Updates:

@@ -33,6 +33,8 @@ def renders(programs: list[Program]) -> list[torch.Tensor]:
 def test_wilson_gives_the_textbook_interval() -> None:
     low, high = wilson(90, 100)
     assert (round(low, 3), round(high, 3)) == (0.826, 0.945)
+    assert wilson(100, 100)[1] == 1.0
+    assert wilson(0, 100)[0] == 0.0
 
 
 def test_programs_of_the_evaluation_share_no_combination_with_the_training(programs: list[Program]) -> None:
