@@ -79,7 +79,7 @@ def held_out_programs(count: int) -> list[Program]:
 
 def load_pipeline(folder: Path) -> LTXConditionPipeline:
     """The shipped model in float32 on the processor."""
-    pipe = LTXConditionPipeline.from_pretrained(folder, torch_dtype=torch.float32, use_safetensors=True)
+    pipe = LTXConditionPipeline.from_pretrained(folder, dtype=torch.float32, use_safetensors=True)
     pipe.set_progress_bar_config(disable=True)
     return pipe
 

@@ -169,7 +169,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("assets/tabletop"))
     parser.add_argument("--steps", type=int, default=2000)
     options = parser.parse_args()
-    vae = AutoencoderKLLTXVideo.from_pretrained(options.out / "vae", torch_dtype=torch.float32)
+    vae = AutoencoderKLLTXVideo.from_pretrained(options.out / "vae", dtype=torch.float32)
     parts = [chunk_examples(path, vae) for path in chunks_on_disk(options.chunks)]
     examples = Examples(torch.cat([part.clips for part in parts]), torch.cat([part.labels for part in parts]))
     probe = train_probe(examples, options.steps)

@@ -117,7 +117,7 @@ def get_autoencoder(options: Options, paths: list[Path]) -> AutoencoderKLLTXVide
     """The autoencoder to train on: the given model's, or a new one with its latents' statistics."""
     if options.start:
         source = options.start / "vae"
-        vae = AutoencoderKLLTXVideo.from_pretrained(source, torch_dtype=torch.float32, use_safetensors=True)
+        vae = AutoencoderKLLTXVideo.from_pretrained(source, dtype=torch.float32, use_safetensors=True)
         return vae.to(options.device).requires_grad_(False)
     vae = train_autoencoder(options.work / "chunks", options.work, options.autoencoder_minutes, options.device)
     set_latent_statistics(vae, paths)

@@ -164,7 +164,7 @@ class Shape:
 def take_weights(model: Denoiser, folder: Path, new_text: bool) -> None:
     """Start from a trained model of the same size."""
     for part, name in ((model.transformer, "transformer"), (model.text_encoder, "text_encoder")):
-        trained = type(part).from_pretrained(folder / name, torch_dtype=torch.float32, use_safetensors=True)
+        trained = type(part).from_pretrained(folder / name, dtype=torch.float32, use_safetensors=True)
         kept = part.state_dict() if name == "text_encoder" else trained.state_dict()
         fresh = {key: value for key, value in part.state_dict().items() if any(word in key for word in TEXT_PARTS)}
         part.load_state_dict({**kept, **fresh} if new_text else trained.state_dict())

@@ -20,7 +20,7 @@ def train(folder: Path, *more: str) -> str:
 
 
 def make_clip(model: Path) -> torch.Tensor:
-    pipe = LTXConditionPipeline.from_pretrained(model, torch_dtype=torch.float32, use_safetensors=True)
+    pipe = LTXConditionPipeline.from_pretrained(model, dtype=torch.float32, use_safetensors=True)
     result = pipe(prompt="a red ball", width=64, height=64, num_frames=5, num_inference_steps=2, output_type="pt")
     frames: torch.Tensor = result.frames
     return frames
