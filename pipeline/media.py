@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL.ExifTags import Base
 
 from pipeline.errors import BadRequest
 
@@ -13,6 +14,8 @@ Focus = tuple[float, float]
 
 MIDDLE: Focus = (0.5, 0.5)
 MOST_PIXELS = 100_000_000
+# Orientations that exchange width and height.
+TURNED = (5, 6, 7, 8)
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,7 @@ def look_at(path: str, field: str) -> Picture:
     name = Path(path).name
     try:
         with Image.open(path) as image:
-            turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
+            turned = image.getexif().get(Base.Orientation, 1) in TURNED
             width, height = image.size[::-1] if turned else image.size
     except FileNotFoundError as error:
         raise BadRequest(field, f"There is no file {name}. Choose a picture that is there.") from error

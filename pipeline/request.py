@@ -31,16 +31,19 @@ EXPECTED = {
     "image": "the path of a picture",
     "last": "the path of a picture",
     "at": "pictures, each with its seconds and a strength from 0 to 1",
-    "strength": "a number from 0 to 1",
+    "strength": "a number over 0, at most 1",
     "fit": "crop or pad",
     "focus": "two numbers from 0 to 1, across and down",
 }
 
 
+STRICT = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
 class ClipRequest(BaseModel):
     """What every task asks; whatever is None is filled in by the model's row."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+    model_config = STRICT
 
     prompt: str
     model: str | None = None
@@ -88,7 +91,7 @@ class TextRequest(ClipRequest):
 class Still(BaseModel):
     """A picture that the clip shows at a time in seconds, with a strength of 0..1."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+    model_config = STRICT
 
     seconds: float = Field(ge=0)
     image: str

@@ -3,7 +3,7 @@
 import shutil
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -38,9 +38,10 @@ def run(family: "LTXFamily", plan: Plan, stop_after: int | None = None) -> "tupl
     return sample, told
 
 
-def bare(family: "LTXFamily", plan: Plan, output_type: str = "latent") -> Latents:
+def bare(family: "LTXFamily", plan: Plan, output_type: str = "latent", conditions: Any = None) -> Latents:
     """Call the pipeline as its documentation does."""
     made = family.pipe(
+        conditions=conditions,
         prompt=plan.prompt,
         width=plan.width,
         height=plan.height,

@@ -111,11 +111,15 @@ def load_parts(path: Path) -> list[LatentChunk]:
     ]
 
 
-def cached_chunk(vae: AutoencoderKLLTXVideo, path: Path, cache: Path, half: bool) -> list[LatentChunk]:
-    """A chunk's latents by this autoencoder: from the cache, or encoded and put there."""
+def cache_folder(vae: AutoencoderKLLTXVideo, cache: Path, half: bool) -> Path:
+    """Where latents by this autoencoder lie; its weights name the folder."""
     weights = torch.cat([value.flatten().float().cpu() for value in vae.state_dict().values()])
-    mark = f"{zlib.crc32(weights.numpy().tobytes()):08x}-{'half' if half else 'full'}"
-    kept = cache / mark / path.name
+    return cache / f"{zlib.crc32(weights.numpy().tobytes()):08x}-{'half' if half else 'full'}"
+
+
+def cached_chunk(vae: AutoencoderKLLTXVideo, path: Path, folder: Path, half: bool) -> list[LatentChunk]:
+    """A chunk's latents: from the cache folder, or encoded and put there."""
+    kept = folder / path.name
     if not kept.exists():
         save_parts(kept, encode_chunk(vae, path, half))
     return load_parts(kept)

@@ -12,7 +12,7 @@ from transformers import PreTrainedTokenizerFast, T5EncoderModel
 
 from pipeline.tabletop.checkpoint import log_curve, set_rates, start_training, step_all
 from pipeline.tabletop.data import chunk_programs, chunks_on_disk
-from pipeline.tabletop.latents import LatentChunk, Sample, cached_chunk, draw_sample, encode_clips
+from pipeline.tabletop.latents import LatentChunk, Sample, cache_folder, cached_chunk, draw_sample, encode_clips
 from pipeline.tabletop.layout import Tokens, lay_out
 from pipeline.tabletop.muon import make_optimizers
 from pipeline.tabletop.network import TEXT_LENGTH, make_text_encoder, make_transformer, to_pixels
@@ -127,14 +127,15 @@ class LatentLibrary:
     """The clips on disk as latents, at half or full size; `refresh` takes in what was rendered since."""
 
     def __init__(self, vae: AutoencoderKLLTXVideo, chunks: Path, cache: Path, half: bool) -> None:
-        self.vae, self.chunks, self.cache, self.half = vae, chunks, cache, half
+        self.vae, self.chunks, self.half = vae, chunks, half
+        self.folder = cache_folder(vae, cache, half)
         self.parts: dict[Path, list[LatentChunk]] = {}
 
     def refresh(self) -> None:
         """Take in the chunks that are not yet in."""
         for path in chunks_on_disk(self.chunks):
             if path not in self.parts:
-                self.parts[path] = cached_chunk(self.vae, path, self.cache, self.half)
+                self.parts[path] = cached_chunk(self.vae, path, self.folder, self.half)
 
     def draw(self) -> Sample:
         """A batch of one shape."""

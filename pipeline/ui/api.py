@@ -134,7 +134,7 @@ def answer(house: House, asked: dict[str, Any]) -> tuple[gr.FileData, dict[str, 
 
 
 def _finished(house: House, asked: dict[str, Any]) -> Run:
-    *_, view = house.jobs.submit(house.plan(asked)).watch()
+    *_, view = house.submit(asked).watch()
     if view.run is None:
         raise RunFailed(view.error or "The take was stopped. Send the request again.")
     return view.run

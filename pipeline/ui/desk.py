@@ -15,7 +15,7 @@ from pipeline.errors import NotFound, OnetakeError
 from pipeline.jobs import Job, Jobs, JobView
 from pipeline.models import ModelSpec, default_model, get_model
 from pipeline.plan import Plan, Speed, make_plan
-from pipeline.request import parse_request, with_sources
+from pipeline.request import Request, parse_request, with_sources
 from pipeline.settings import Settings
 from pipeline.store import Store
 from pipeline.ui import clips, details, library
@@ -46,8 +46,14 @@ class House:
         return default_model(self.settings)
 
     def plan(self, asked: dict[str, Any]) -> Plan:
-        """Check a request, keep what it gives, and turn it into a plan at the speed measured on this machine."""
-        request = with_sources(parse_request(asked), self.store.keep_source)
+        """Check a request and turn it into a plan, at the speed measured on this machine."""
+        return self._plan(parse_request(asked))
+
+    def submit(self, asked: dict[str, Any]) -> Job:
+        """Keep copies of what a request gives, and queue its plan."""
+        return self.jobs.submit(self._plan(with_sources(parse_request(asked), self.store.keep_source)))
+
+    def _plan(self, request: Request) -> Plan:
         spec = get_model(request.model) if request.model else self.spec
         if spec.name not in self.speeds:
             self.speeds[spec.name] = self.store.speed(spec)
@@ -121,7 +127,7 @@ class Desk:
     def make(self, composer: Composer, values: dict[Component, Any]) -> Iterator[Updates]:
         """Submit a take and follow it; what is refused is said under the button."""
         try:
-            job = self.house.jobs.submit(self.house.plan(composer.read(values, values[composer.prompt])))
+            job = self.house.submit(composer.read(values, values[composer.prompt]))
         except OnetakeError as error:
             yield {composer.contract: refusal(error)}
             return
@@ -178,21 +184,22 @@ class Desk:
 
     def use_again(self, clip: clips.Clip) -> Updates:
         """Set every control to what made the clip on the stage, in the tab that made it."""
-        composer = next(each for each in self.composers if each.task == clip.plan.task)
+        composer = self._composer(clip.plan.task)
         controls = composer.controls.restore(clip.plan, get_model(clip.plan.model))
         tab = gr.Tabs(selected=composer.task)
         return {self.tabs: tab, composer.prompt: clip.prompt, **controls, **composer.restore_own(clip.plan)}
 
     def go_on(self, clip: clips.Clip) -> Updates:
         """Carry the end of the clip on the stage into the Animate tab, ready to run."""
-        composer = next(each for each in self.composers if each.task == "animate")
+        composer = self._composer("animate")
+        there: Updates = {self.tabs: gr.Tabs(selected=composer.task)}
         try:
             picture = self.house.last_picture(clip.run_id or "")
         except OnetakeError as error:
-            return {composer.contract: refusal(error)}
+            return {**there, composer.contract: refusal(error)}
         controls = composer.controls.restore(clip.plan, get_model(clip.plan.model))
         fresh: Updates = {composer.prompt: clip.prompt, composer.own["image"]: picture, composer.own["last"]: None}
-        return {self.tabs: gr.Tabs(selected=composer.task), **controls, composer.controls.seed: "", **fresh}
+        return {**there, **controls, composer.controls.seed: "", **fresh}
 
     def tick(self, job_id: str | None, shown: clips.Clip | None) -> Updates:
         """Look after what nobody follows: the model's loading, and a take that left the stage.
@@ -205,6 +212,9 @@ class Desk:
         if shown is None and job is not None and job.snapshot().run is not None:
             return {**around, **self._outcome(job.snapshot()), **self._idle()}
         return around
+
+    def _composer(self, task: str) -> Composer:
+        return next(composer for composer in self.composers if composer.task == task)
 
     def _busy(self) -> Updates:
         return {part: update for composer in self.composers for part, update in composer.busy().items()}

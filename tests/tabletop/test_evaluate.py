@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -13,6 +14,11 @@ from pipeline.tabletop.render import render
 from pipeline.tabletop.world import Program, held_out
 
 MODEL = Path(__file__).parents[2] / "assets" / "tabletop"
+
+
+def missed(name: str) -> Any:
+    """A bar that is known to be missed; the test fails on the day that it is reached, so that this goes away."""
+    return pytest.param(name, marks=pytest.mark.xfail(strict=True, reason="the report and its README say by how much"))
 
 
 @pytest.fixture(scope="module")
@@ -43,11 +49,7 @@ def test_programs_of_the_evaluation_share_no_combination_with_the_training(progr
 
 
 @pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=pytest.mark.xfail(reason="the first probe is not good enough here")) if weak else name
-        for name, weak in ((name, name in ("solid", "motion", "camera")) for name in ATTRIBUTES)
-    ],
+    "name", [missed(name) if name in ("solid", "motion", "camera") else name for name in ATTRIBUTES]
 )
 def test_the_probe_reads_held_out_renders(
     probe: Probe, programs: list[Program], renders: list[torch.Tensor], name: str
@@ -67,6 +69,13 @@ def test_a_frozen_clip_cannot_pass_for_a_moving_one(
     ]
     passed = sum(is_right("motion", readings[i], truth(programs[i])) for i in moving)
     assert passed / len(moving) < 0.5
+
+
+@pytest.mark.parametrize("name", ["colour", missed("solid"), "floor", "sky", missed("moving")])
+def test_the_shipped_weights_reach_their_bars(name: str) -> None:
+    row = next(row for row in json.loads((MODEL / "report.json").read_text())["rows"] if row["name"] == name)
+    assert row["n"] >= 100
+    assert row["value"] >= BARS[name]
 
 
 def test_the_report_is_of_the_shipped_weights_and_hides_no_bar() -> None:

@@ -8,7 +8,7 @@ from random import Random
 import pytest
 import torch
 
-from pipeline.tabletop.latents import cached_chunk
+from pipeline.tabletop.latents import cache_folder, cached_chunk
 from pipeline.tabletop.network import make_autoencoder
 from pipeline.tabletop.world import draw_program
 
@@ -24,9 +24,9 @@ def chunk(tmp_path: Path) -> Path:
 
 def test_latents_come_back_from_the_cache_as_they_were(chunk: Path, tmp_path: Path) -> None:
     vae = make_autoencoder()
-    first = cached_chunk(vae, chunk, tmp_path / "cache", half=True)
+    first = cached_chunk(vae, chunk, cache_folder(vae, tmp_path, True), half=True)
     chunk.unlink()
-    again = cached_chunk(vae, chunk, tmp_path / "cache", half=True)
+    again = cached_chunk(vae, chunk, cache_folder(vae, tmp_path, True), half=True)
     assert [part.programs for part in first] == [part.programs for part in again]
     assert [part.true_colours for part in again] == [True, False, True]
     for before, after in zip(first, again, strict=True):
@@ -37,10 +37,10 @@ def test_latents_come_back_from_the_cache_as_they_were(chunk: Path, tmp_path: Pa
 
 def test_another_autoencoder_or_size_does_not_get_these_latents(chunk: Path, tmp_path: Path) -> None:
     vae = make_autoencoder()
-    (small, *_) = cached_chunk(vae, chunk, tmp_path / "cache", half=True)
-    (full, *_) = cached_chunk(vae, chunk, tmp_path / "cache", half=False)
+    (small, *_) = cached_chunk(vae, chunk, cache_folder(vae, tmp_path, True), half=True)
+    (full, *_) = cached_chunk(vae, chunk, cache_folder(vae, tmp_path, False), half=False)
     with torch.no_grad():
         next(vae.parameters()).mul_(2)
-    (other, *_) = cached_chunk(vae, chunk, tmp_path / "cache", half=True)
+    (other, *_) = cached_chunk(vae, chunk, cache_folder(vae, tmp_path, True), half=True)
     assert full.whole.shape != small.whole.shape
     assert not torch.equal(other.whole, small.whole)
