@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch import nn
@@ -32,9 +32,21 @@ class Clock:
         return min(self.elapsed / self.budget, 1.0)
 
 
-def set_rates(optimizers: list[Optimizer], clock: Clock) -> None:
-    """Warm up over 50 steps, hold, and fall linearly to nothing over the last 40 % of the time."""
-    scale = min((clock.step + 1) / 50, 1.0, max((1 - clock.progress) / 0.4, 0.01))
+@dataclass(frozen=True)
+class Rates:
+    """How the learning rates go: their top as a share of the usual ones, and the share of the time that they fall."""
+
+    top: float = 1.0
+    fall: float = 0.4
+
+
+GOING_ON: Final = Rates(0.6, 1.0)
+"""For trained weights: at the usual rates they first lose what the last fall had won."""
+
+
+def set_rates(optimizers: list[Optimizer], clock: Clock, rates: Rates = Rates()) -> None:
+    """Warm up over 50 steps, hold, and fall linearly to nothing."""
+    scale = rates.top * min((clock.step + 1) / 50, 1.0, max((1 - clock.progress) / rates.fall, 0.01))
     for optimizer in optimizers:
         for group in optimizer.param_groups:
             group.setdefault("top", group["lr"])

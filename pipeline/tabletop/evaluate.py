@@ -24,7 +24,7 @@ from torch import Tensor
 from pipeline.tabletop.captions import caption
 from pipeline.tabletop.data import chunk_programs
 from pipeline.tabletop.network import TEXT_LENGTH, to_frames, to_pixels
-from pipeline.tabletop.probe import Probe, load_probe, through, truth
+from pipeline.tabletop.probe import Judge, load_probe, through, truth
 from pipeline.tabletop.render import render
 from pipeline.tabletop.train_autoencoder import judge as judge_autoencoder
 from pipeline.tabletop.world import FPS, Program, draw_split
@@ -126,7 +126,7 @@ def generate_cases(pipe: LTXConditionPipeline, count: int, how: Sampling) -> lis
     return cases
 
 
-def read_all(probe: Probe, clips: list[Tensor]) -> list[dict[str, str]]:
+def read_all(probe: Judge, clips: list[Tensor]) -> list[dict[str, str]]:
     """What the probe reads in each clip."""
     return [
         reading for start in range(0, len(clips), 20) for reading in probe.read(torch.stack(clips[start : start + 20]))
@@ -145,7 +145,7 @@ def count_right(name: str, readings: list[dict[str, str]], programs: list[Progra
     return sum(is_right(name, reading, truth(program)) for reading, program in zip(readings, programs, strict=True))
 
 
-def adherence_rows(probe: Probe, pipe: LTXConditionPipeline, cases: list[Case]) -> Iterator[Row]:
+def adherence_rows(probe: Judge, pipe: LTXConditionPipeline, cases: list[Case]) -> Iterator[Row]:
     """A row per attribute: the share of clips that show it."""
     programs = [case.program for case in cases]
     clips = [case.frames for case in cases]

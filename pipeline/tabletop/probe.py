@@ -1,14 +1,15 @@
-"""The judge: a small video network, trained on renders, that reads a clip's attributes back.
+"""The judge: a small network, trained on renders, that reads a clip's attributes back.
 
-`python -m pipeline.tabletop.probe` trains it on the clips that `train` rendered and writes probe.safetensors.
-It sees renders, renders that went through the autoencoder, and both blurred and noised, so that it judges what a clip
-shows rather than how it was made. It reads scenes of one solid.
+`python -m pipeline.tabletop.probe` trains it on the clips that `train` rendered and writes probe.safetensors. It sees
+a clip through the autoencoder's encoder, as latents at full size and rate: renders, renders that went through the whole
+autoencoder and back, and both noised, so that it judges what a clip shows rather than how it was made. It reads scenes
+of one solid.
 """
 
 import argparse
 import random
+from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -16,15 +17,12 @@ import torch
 from diffusers import AutoencoderKLLTXVideo
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, interpolate
+from torch.nn.functional import cross_entropy
 
 from pipeline.tabletop.data import chunks_on_disk, load_chunk
-from pipeline.tabletop.latents import mirror
-from pipeline.tabletop.network import to_frames, to_pixels
+from pipeline.tabletop.latents import LatentChunk, cache_folder, cached_chunk, encode, mirror
+from pipeline.tabletop.network import CHANNELS, to_frames, to_pixels
 from pipeline.tabletop.world import CAMERAS, COLOURS, FLOORS, MOTIONS, SHAPES, SKIES, Program
-
-SIDE: Final = 64
-FRAMES: Final = 9
 
 ATTRIBUTES: Final = {
     "colour": COLOURS,
@@ -34,45 +32,61 @@ ATTRIBUTES: Final = {
     "motion": MOTIONS,
     "camera": CAMERAS,
 }
+RECOLOURED: Final = ("colour", "floor", "sky")
+"""Attributes that a recoloured clip does not show."""
+
+UNSEEN: Final = -100
+"""The label of what a clip does not show: no loss is taken there."""
+
+DECODED_EVERY: Final = 8
+"""Of so many chunks one also goes through the decoder and back."""
+
+
+class Block(nn.Module):
+    """A residual step: across space, then across time."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.GroupNorm(8, width), nn.SiLU(), nn.Conv3d(width, width, (1, 3, 3), padding=(0, 1, 1)),
+            nn.GroupNorm(8, width), nn.SiLU(), nn.Conv3d(width, width, (3, 1, 1), padding=(1, 0, 0)),
+        )  # fmt: skip
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Features (batch, width, frames, height, width) to the same."""
+        changed: Tensor = features + self.body(features)
+        return changed
 
 
 class Probe(nn.Module):
-    """Logits per attribute from clips (batch, 3, 9, 64, 64) in -1..1."""
+    """Logits per attribute from normalised latents (batch, 64, frames, height, width) of any size and length."""
 
-    def __init__(self, width: int = 24) -> None:
+    def __init__(self, width: int = 96, depth: int = 6) -> None:
         super().__init__()
-        sizes = (3, width, 2 * width, 4 * width, 6 * width)
-        layers: list[nn.Module] = []
-        for before, after in pairwise(sizes):
-            layers += [nn.Conv3d(before, after, 3, (1, 2, 2), 1), nn.GroupNorm(4, after), nn.SiLU()]
-            layers += [nn.Conv3d(after, after, (3, 1, 1), 1, (1, 0, 0)), nn.SiLU()]
-        self.body = nn.Sequential(*layers)
-        flat = sizes[-1] * 16
-        self.mix = nn.Sequential(
-            nn.Conv1d(flat, 128, 3, 1, 1), nn.SiLU(), nn.Flatten(), nn.Linear(128 * FRAMES, 192), nn.SiLU()
-        )
+        self.body = nn.Sequential(nn.Conv3d(CHANNELS, width, 1), *(Block(width) for _ in range(depth)))
+        self.mix = nn.Sequential(nn.Linear(2 * width, 192), nn.SiLU(), nn.Dropout(0.2))
         self.heads = nn.ModuleDict({name: nn.Linear(192, len(values)) for name, values in ATTRIBUTES.items()})
 
-    def forward(self, clips: Tensor) -> dict[str, Tensor]:
+    def forward(self, latents: Tensor) -> dict[str, Tensor]:
         """Logits (batch, choices) of each attribute."""
-        features = self.mix(self.body(clips).permute(0, 1, 3, 4, 2).flatten(1, 3))
-        return {name: head(features) for name, head in self.heads.items()}
+        features = self.body(latents).flatten(2)
+        mixed = self.mix(torch.cat([features.mean(2), features.amax(2)], 1))
+        return {name: head(mixed) for name, head in self.heads.items()}
+
+
+@dataclass(frozen=True)
+class Judge:
+    """A probe with the autoencoder that it looks through."""
+
+    probe: Probe
+    vae: AutoencoderKLLTXVideo
 
     @torch.no_grad()
     def read(self, clips: Tensor) -> list[dict[str, str]]:
-        """What each clip shows; clips are uint8 (batch, frames, height, width, 3) of any size and length."""
-        logits = self(view(to_pixels(clips)))
+        """What each clip shows; clips are uint8 (batch, frames, height, width, 3) of one size and length."""
+        logits = self.probe(encode(self.vae, to_pixels(clips)).float())
         picks = {name: value.argmax(1).tolist() for name, value in logits.items()}
         return [{name: ATTRIBUTES[name][picks[name][i]] for name in ATTRIBUTES} for i in range(len(clips))]
-
-
-def view(pixels: Tensor) -> Tensor:
-    """Resample clips (batch, 3, frames, height, width) to what the probe looks at."""
-    index = torch.linspace(0, pixels.shape[2] - 1, FRAMES).round().long()
-    picked = pixels[:, :, index]
-    flat = picked.transpose(1, 2).flatten(0, 1)
-    small = interpolate(flat, (SIDE, SIDE), mode="bilinear", antialias=True)
-    return torch.unflatten(small, 0, (len(pixels), FRAMES)).transpose(1, 2).contiguous()
 
 
 def truth(program: Program) -> dict[str, str]:
@@ -88,17 +102,20 @@ def truth(program: Program) -> dict[str, str]:
     }
 
 
-def labels(programs: list[Program]) -> Tensor:
+def labels(programs: list[Program], true_colours: bool = True) -> Tensor:
     """Attribute indices (programs, attributes)."""
     rows = [[ATTRIBUTES[name].index(value) for name, value in truth(program).items()] for program in programs]
-    return torch.tensor(rows)
+    marks = torch.tensor(rows)
+    if not true_colours:
+        marks[:, [list(ATTRIBUTES).index(name) for name in RECOLOURED]] = UNSEEN
+    return marks
 
 
 @dataclass(frozen=True)
 class Examples:
-    """Views of clips with their labels."""
+    """Latents of one shape with their labels."""
 
-    clips: Tensor
+    latents: Tensor
     labels: Tensor
 
 
@@ -109,45 +126,46 @@ def through(vae: AutoencoderKLLTXVideo, pixels: Tensor) -> Tensor:
     return torch.cat(parts)
 
 
-def chunk_examples(path: Path, vae: AutoencoderKLLTXVideo) -> Examples:
-    """Clips of one solid in a chunk: as rendered, mirrored, and some through the autoencoder."""
-    chunk = load_chunk(path)
-    chosen = [i for i, program in enumerate(chunk.programs) if len(program.solids) == 1]
-    programs = [chunk.programs[i] for i in chosen]
-    pixels = to_pixels(chunk.frames[chosen])
-    some = slice(0, len(pixels) // 4)
-    decoded = to_pixels(to_frames(through(vae, pixels[some])))
-    clips = [view(pixels), view(pixels.flip(-1)), view(decoded)]
-    marks = [labels(programs), labels([mirror(program) for program in programs]), labels(programs[some])]
-    return Examples(torch.cat(clips).half(), torch.cat(marks))
+def single(programs: tuple[Program, ...]) -> list[int]:
+    """Which programs have one solid."""
+    return [i for i, program in enumerate(programs) if len(program.solids) == 1]
 
 
-def spoil(clips: Tensor) -> Tensor:
-    """Blur, noise and shift brightness at random, as generated clips do."""
-    if random.random() < 0.4:
-        side = random.choice((24, 32, 48))
-        flat = clips.transpose(1, 2).flatten(0, 1)
-        soft = interpolate(interpolate(flat, (side, side), mode="area"), (SIDE, SIDE), mode="bilinear")
-        clips = torch.unflatten(soft, 0, (len(clips), FRAMES)).transpose(1, 2)
-    clips = clips + torch.randn_like(clips) * random.choice((0.0, 0.03, 0.08))
-    return clips * random.uniform(0.93, 1.05) + random.uniform(-0.04, 0.04)
+def part_examples(part: LatentChunk) -> Examples:
+    """The clips of one solid in a part of a chunk."""
+    chosen = single(part.programs)
+    return Examples(part.whole[chosen], labels([part.programs[i] for i in chosen], part.true_colours))
 
 
-def train_probe(examples: Examples, steps: int) -> Probe:
-    """Train on all attributes at once (AdamW, one cycle)."""
+def chunk_examples(path: Path, vae: AutoencoderKLLTXVideo, cache: Path, decoded: bool) -> Iterator[Examples]:
+    """A chunk's clips as the transformer is trained on them, and, where wanted, mirrored and decoded once."""
+    yield from map(part_examples, cached_chunk(vae, path, cache_folder(vae, cache, half=False), half=False))
+    if decoded:
+        chunk = load_chunk(path)
+        chosen = single(chunk.programs)
+        programs = [mirror(chunk.programs[i]) for i in chosen]
+        pixels = to_pixels(chunk.frames[chosen]).flip(-1)
+        yield Examples(encode(vae, to_pixels(to_frames(through(vae, pixels)))), labels(programs))
+
+
+def spoil(latents: Tensor) -> Tensor:
+    """Noise latents at random and drop some of their frames' detail, as generated clips lack it."""
+    latents = latents + torch.randn_like(latents) * random.choice((0.0, 0.1, 0.25))
+    keep = (torch.rand(len(latents), latents.shape[1], 1, 1, 1) > random.choice((0.0, 0.05, 0.15))).float()
+    return latents * keep
+
+
+def train_probe(parts: list[Examples], steps: int, batch: int = 64) -> Probe:
+    """Train on all attributes at once (AdamW, one cycle); a batch is of one shape."""
     torch.manual_seed(2)
     random.seed(2)
     probe = Probe()
-    optimizer = torch.optim.AdamW(probe.parameters(), lr=2e-3, weight_decay=0.02)
+    optimizer = torch.optim.AdamW(probe.parameters(), lr=2e-3, weight_decay=0.05)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, steps)
     for step in range(steps):
-        rows = torch.randint(len(examples.clips), (48,))
-        with torch.autocast("cpu", torch.bfloat16):
-            logits = probe(spoil(examples.clips[rows].float()))
-        wanted = examples.labels[rows].T
-        loss = sum(cross_entropy(logits[name].float(), wanted[i]) for i, name in enumerate(ATTRIBUTES))
+        loss = probe_loss(probe, draw(parts, batch))
         optimizer.zero_grad()
-        loss.backward()  # type: ignore[union-attr]
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         schedule.step()
         if step % 100 == 0:
@@ -155,28 +173,58 @@ def train_probe(examples: Examples, steps: int) -> Probe:
     return probe.eval()
 
 
-def load_probe(folder: Path) -> Probe:
-    """The shipped probe."""
+def draw(parts: list[Examples], batch: int) -> Examples:
+    """A batch from a few parts of one shape."""
+    shape = random.choice(parts).latents.shape[1:]
+    alike = random.choices([part for part in parts if part.latents.shape[1:] == shape], k=8)
+    rows = [torch.randint(len(part.latents), (batch // 8,)) for part in alike]
+    return Examples(
+        torch.cat([part.latents[row] for part, row in zip(alike, rows, strict=True)]).float(),
+        torch.cat([part.labels[row] for part, row in zip(alike, rows, strict=True)]),
+    )
+
+
+def probe_loss(probe: Probe, examples: Examples) -> Tensor:
+    """Sum of the attributes' cross-entropies."""
+    with torch.autocast("cpu", torch.bfloat16):
+        logits = probe(spoil(examples.latents))
+    losses = [
+        cross_entropy(logits[name].float(), examples.labels[:, i], ignore_index=UNSEEN, label_smoothing=0.05)
+        for i, name in enumerate(ATTRIBUTES)
+    ]
+    # A batch of recoloured clips alone shows no colour at all: such a mean is of nothing.
+    return torch.stack(losses).nan_to_num().sum()
+
+
+def load_autoencoder(folder: Path) -> AutoencoderKLLTXVideo:
+    """The model's autoencoder in float32."""
+    return AutoencoderKLLTXVideo.from_pretrained(folder / "vae", dtype=torch.float32, use_safetensors=True)
+
+
+def load_probe(folder: Path) -> Judge:
+    """The shipped probe with the model's autoencoder."""
     probe = Probe()
     probe.load_state_dict({name: value.float() for name, value in load_file(folder / "probe.safetensors").items()})
-    return probe.eval()
+    return Judge(probe.eval(), load_autoencoder(folder))
 
 
 def main() -> None:
     """Train the probe and write it beside the model."""
     parser = argparse.ArgumentParser(prog="python -m pipeline.tabletop.probe", description=__doc__)
-    parser.add_argument("--chunks", type=Path, default=Path(".cache/tabletop/chunks"))
+    parser.add_argument("--work", type=Path, default=Path(".cache/tabletop"))
     parser.add_argument("--out", type=Path, default=Path("assets/tabletop"))
-    parser.add_argument("--steps", type=int, default=2000)
+    parser.add_argument("--steps", type=int, default=2500)
     options = parser.parse_args()
-    vae = AutoencoderKLLTXVideo.from_pretrained(options.out / "vae", dtype=torch.float32)
-    parts = [chunk_examples(path, vae) for path in chunks_on_disk(options.chunks)]
-    examples = Examples(torch.cat([part.clips for part in parts]), torch.cat([part.labels for part in parts]))
-    probe = train_probe(examples, options.steps)
-    save_file(
-        {name: value.half().contiguous() for name, value in probe.state_dict().items()},
-        options.out / "probe.safetensors",
-    )
+    vae = load_autoencoder(options.out)
+    paths = enumerate(chunks_on_disk(options.work / "chunks"))
+    parts = [
+        part
+        for number, path in paths
+        for part in chunk_examples(path, vae, options.work / "latents", decoded=number % DECODED_EVERY == 0)
+    ]
+    probe = train_probe(parts, options.steps)
+    weights = {name: value.half().contiguous() for name, value in probe.state_dict().items()}
+    save_file(weights, options.out / "probe.safetensors")
 
 
 if __name__ == "__main__":

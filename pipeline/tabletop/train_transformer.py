@@ -10,7 +10,8 @@ from diffusers import AutoencoderKLLTXVideo, LTXVideoTransformer3DModel
 from torch import Tensor
 from transformers import PreTrainedTokenizerFast, T5EncoderModel
 
-from pipeline.tabletop.checkpoint import log_curve, set_rates, start_training, step_all
+from pipeline.tabletop.attention import PlainAttention
+from pipeline.tabletop.checkpoint import GOING_ON, Rates, log_curve, set_rates, start_training, step_all
 from pipeline.tabletop.data import chunk_programs, chunks_on_disk
 from pipeline.tabletop.latents import LatentChunk, Sample, cache_folder, cached_chunk, draw_sample, encode_clips
 from pipeline.tabletop.layout import Tokens, lay_out
@@ -28,6 +29,9 @@ TOKENS: Final = 4096
 HALF_SHARES: Final = ((0.25, 1.0), (0.7, 0.5), (1.0, 0.1))
 """Share of batches at half the side, up to a share of the time: composition is learned there at a fraction of the
 cost (such batches have half the tokens, and still twice the clips), and carries over within a few hundred steps."""
+
+HALF_SHARES_LEARNED: Final = ((0.3, 0.3), (0.8, 0.1), (1.0, 0.0))
+"""The same for a training that goes on from trained weights: solids are a latent or two across at half the side."""
 
 EVERY: Final = 250
 """Steps between checkpoints, rows of the curve, and looks for new clips."""
@@ -143,9 +147,9 @@ class LatentLibrary:
         return draw_sample(chunks, TOKENS // 2 if self.half else TOKENS, SHARES)
 
 
-def half_share(progress: float) -> float:
-    """Share of batches at half size at this point of the training."""
-    return next(share for until, share in HALF_SHARES if progress <= until)
+def half_share(progress: float, learned: bool = False) -> float:
+    """Share of batches at half size at this point of the training; `learned` is for one that goes on."""
+    return next(share for until, share in (HALF_SHARES_LEARNED if learned else HALF_SHARES) if progress <= until)
 
 
 @dataclass(frozen=True)
@@ -174,6 +178,8 @@ def take_weights(model: Denoiser, folder: Path, new_text: bool) -> None:
 def build_denoiser(shape: Shape, device: str) -> Denoiser:
     """The model to train, with the weights that it starts from."""
     model = make_denoiser(shape.width, shape.layers, device)
+    if device == "cpu":
+        model.transformer.set_attn_processor(PlainAttention())
     if shape.start:
         take_weights(model, shape.start, shape.new_text)
     if shape.compiled:
@@ -191,12 +197,14 @@ def train_transformer(vae: AutoencoderKLLTXVideo, chunks: Path, work: Path, minu
     small, full = (LatentLibrary(vae, chunks, work / "latents", half) for half in (True, False))
     held_out = held_out_sample(vae)
     clock, smooth, share = training.clock, 1.0, 0.0
+    learned = bool(shape.start) and not shape.new_text
+    rates = GOING_ON if learned else Rates()
     while clock.progress < 1:
-        if half_share(clock.progress) != share or clock.step % EVERY == 0:
-            share = half_share(clock.progress)
+        if half_share(clock.progress, learned) != share or clock.step % EVERY == 0:
+            share = half_share(clock.progress, learned)
             for library in (small, full) if share < 1 else (small,):
                 library.refresh()
-        set_rates(training.optimizers, clock)
+        set_rates(training.optimizers, clock, rates)
         sample = (small if random.random() < share else full).draw()
         loss = flow_loss(model, sample, draw_sigma(len(sample.latents)))
         loss.backward()  # type: ignore[no-untyped-call]

@@ -9,7 +9,7 @@ import torch
 
 from pipeline.tabletop.data import MIX, chunk_programs
 from pipeline.tabletop.evaluate import BARS, held_out_programs, is_right, read_all, weight_sums, wilson
-from pipeline.tabletop.probe import ATTRIBUTES, Probe, load_probe, truth
+from pipeline.tabletop.probe import ATTRIBUTES, Judge, load_probe, truth
 from pipeline.tabletop.render import render
 from pipeline.tabletop.world import Program, held_out
 
@@ -22,7 +22,7 @@ def missed(name: str) -> Any:
 
 
 @pytest.fixture(scope="module")
-def probe() -> Probe:
+def probe() -> Judge:
     return load_probe(MODEL)
 
 
@@ -48,11 +48,9 @@ def test_programs_of_the_evaluation_share_no_combination_with_the_training(progr
     assert not any(held_out(program) for number in range(len(MIX)) for program in chunk_programs(number))
 
 
-@pytest.mark.parametrize(
-    "name", [missed(name) if name in ("solid", "motion", "camera") else name for name in ATTRIBUTES]
-)
+@pytest.mark.parametrize("name", [missed(name) if name in ("motion", "camera") else name for name in ATTRIBUTES])
 def test_the_probe_reads_held_out_renders(
-    probe: Probe, programs: list[Program], renders: list[torch.Tensor], name: str
+    probe: Judge, programs: list[Program], renders: list[torch.Tensor], name: str
 ) -> None:
     wanted = [truth(program) for program in programs]
     right = sum(is_right(name, *pair) for pair in zip(read_all(probe, renders), wanted, strict=True))
@@ -60,7 +58,7 @@ def test_the_probe_reads_held_out_renders(
 
 
 def test_a_frozen_clip_cannot_pass_for_a_moving_one(
-    probe: Probe, programs: list[Program], renders: list[torch.Tensor]
+    probe: Judge, programs: list[Program], renders: list[torch.Tensor]
 ) -> None:
     frozen = [clip[:1].expand_as(clip) for clip in renders]
     readings = read_all(probe, frozen)
@@ -71,7 +69,7 @@ def test_a_frozen_clip_cannot_pass_for_a_moving_one(
     assert passed / len(moving) < 0.5
 
 
-@pytest.mark.parametrize("name", ["colour", missed("solid"), "floor", "sky", missed("moving")])
+@pytest.mark.parametrize("name", ["colour", "solid", "floor", "sky", "moving"])
 def test_the_shipped_weights_reach_their_bars(name: str) -> None:
     row = next(row for row in json.loads((MODEL / "report.json").read_text())["rows"] if row["name"] == name)
     assert row["n"] >= 100
