@@ -4,6 +4,7 @@
 #   make check          format, lint, types
 #   make bench          the app against bare diffusers, as ratios
 #   make train, eval    the embedded model
+#   make calibrate      what subtle, mild and strong mean
 # TORCH_INDEX=URL takes torch from another index, such as the one with builds for processors only.
 
 PYTHON ?= python3
@@ -11,7 +12,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP = $(BIN)/python -m pip install --disable-pip-version-check --quiet $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
-.PHONY: run test test-all check bench train eval browser
+.PHONY: run test test-all check bench train eval calibrate browser
 
 run: $(VENV)/.installed
 	@$(BIN)/python app.py
@@ -39,6 +40,9 @@ train: $(VENV)/.installed
 
 eval: $(VENV)/.installed
 	@$(HEAP) $(BIN)/python -m pipeline.tabletop.evaluate
+
+calibrate: $(VENV)/.installed
+	@$(BIN)/python -m pipeline.calibrate
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' || \

@@ -89,3 +89,44 @@ def decode_windows(latent_frames: int, time_stride: int, keep: int, context: int
         frame, end = max((first - 1) * time_stride + 1, 0), (last - 1) * time_stride + 1
         windows.append(Window(start, stop, frame - start * time_stride, end - frame))
     return windows
+
+
+def context_frames(available: int, grid: int) -> int:
+    """Return how many real frames stand beside what is made: 2·grid + 1, grid + 1 or 1, or 0 where there is none.
+
+    Several frames show where things are going; a still would not.
+    """
+    return next((frames for frames in (2 * grid + 1, grid + 1, 1) if frames <= available), 0)
+
+
+def place_window(wanted: tuple[int, int], frames: int, grid: int) -> tuple[int, int, int, int]:
+    """Return (first frame to make, context before it, frames to make, context after them) for a range of a clip.
+
+    The window, context and all, is of the form grid·k + 1. Of the places that do not begin after the range, the one is
+    taken that holds most of it, then the one that makes the fewest frames and begins latest.
+    """
+    begins, ends = wanted
+    places = [
+        (max(ends - first - made, 0), made, begins - first, before, after)
+        for first in range(max(begins - grid, 0), begins + 1)
+        for before in [context_frames(first, grid)]
+        for made in range(1, frames - first + 1)
+        for after in [context_frames(frames - first - made, grid)]
+        if (before + made + after) % grid == 1
+    ]
+    _, made, earlier, before, after = min(places)
+    return begins - earlier, before, made, after
+
+
+def noise_levels(steps: int, start: float = 1.0, threshold: float = 0.025) -> list[float]:
+    """Return the noise levels of a denoising from one of them on, as many as the whole schedule has below it.
+
+    Half of a whole schedule's steps go evenly through the first 2.5 % below 1, the others quadratically to 0, which is
+    left out (linear-quadratic schedule, Movie Gen, 2024; LTX-Video uses it).
+    """
+    slow, fast = steps // 2, steps - steps // 2
+    slope = threshold / max(slow, 1)
+    bend = (1 - threshold - slope * fast) / fast**2
+    levels = [1 - slope * i for i in range(slow)]
+    levels += [1 - threshold - slope * i - bend * i * i for i in range(fast)] if slow else [1.0]
+    return levels if start >= 1 else [start, *(level for level in levels if level < start - 1e-6)]

@@ -8,13 +8,13 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from safetensors.numpy import save_file
-
 from pipeline.backends.local import Take
 from pipeline.errors import OnetakeError, RunFailed
 from pipeline.events import IsCancelled, Listener, Loading, Pixels, Step
+from pipeline.latents import write_latents
 from pipeline.plan import Plan
 from pipeline.safety import check_clip, check_latents
+from pipeline.seams import SeamGauge
 from pipeline.store import Draft, Run, Store
 from pipeline.video import resized, write_clip, write_poster
 
@@ -90,24 +90,24 @@ def _make(plan: Plan, backend: Backend, store: Store, emit: Callable[[Event], No
     take = backend.run(plan, emit, cancelled)
     check_latents(take.latents)
     with store.create(plan) as draft:
-        timings = take.timings | _write(draft, take, emit)
+        timings, seam = _write(draft, take, emit)
         timings["total"] = time.perf_counter() - started
-        return store.commit(draft, timings=_rounded(timings), peak_memory_mb=_peak_mb(backend), **_outcome(plan, take))
+        measures = take.measures | ({} if seam is None else {"seam": seam})
+        outcome = _outcome(plan, take, measures)
+        return store.commit(draft, timings=_rounded(timings), peak_memory_mb=_peak_mb(backend), **outcome)
 
 
-def _write(draft: Draft, take: Take, emit: Callable[[Event], None]) -> dict[str, float]:
-    """Write all files of a run and return the seconds of decoding and encoding."""
+def _write(draft: Draft, take: Take, emit: Callable[[Event], None]) -> tuple[dict[str, float], float | None]:
+    """Write all files of a run; return the timings with decoding and encoding (seconds), and how the seam measures."""
     started = time.perf_counter()
-    reel = _Reel(check_clip(take.frames), draft.plan.num_frames, emit)
-    write_clip(
-        resized(reel, draft.plan.delivered),
-        draft.clip,
-        draft.plan.fps,
-        {"app": "Onetake", "plan": draft.plan.to_recipe()},
-    )
+    plan = draft.plan
+    reel = _Reel(check_clip(take.frames), plan.num_frames, emit)
+    recipe = {"app": "Onetake", "plan": plan.to_recipe()}
+    write_clip(resized(reel, plan.delivered), draft.clip, plan.fps, recipe, plan.sound)
     write_poster(reel.poster, draft.poster)
-    save_file({"latents": take.latents}, draft.latents)
-    return {"decode": reel.seconds, "encode": time.perf_counter() - started - reel.seconds}
+    write_latents(take.latents, draft.latents, (plan.width, plan.height), plan.segments[0].frames, plan.fps)
+    encode = time.perf_counter() - started - reel.seconds
+    return take.timings | {"decode": reel.seconds, "encode": encode}, reel.gauge.worst(plan.joins)
 
 
 class _Reel:
@@ -121,6 +121,7 @@ class _Reel:
         self._total = total
         self._done = 0
         self._emit = emit
+        self.gauge = SeamGauge()
 
     def __iter__(self) -> Iterator[Pixels]:
         return self
@@ -134,15 +135,29 @@ class _Reel:
         if self._done <= self._total // 2 < self._done + len(piece):
             self.poster = piece[self._total // 2 - self._done]
         self._done += len(piece)
+        self.gauge.feed(piece)
         self._emit(Decoding(self._done, self._total))
         return piece
 
 
-def _outcome(plan: Plan, take: Take) -> dict[str, Any]:
-    if take.steps_done == plan.steps:
-        return {"state": "done", "notes": plan.notes}
-    note = f"Stopped after step {take.steps_done} of {plan.steps}: this is what the model had by then."
-    return {"state": "stopped", "notes": (*plan.notes, note)}
+def _outcome(plan: Plan, take: Take, measures: dict[str, float]) -> dict[str, Any]:
+    notes = (*plan.notes, *_measured(plan, measures))
+    told = {"notes": notes, "measures": _rounded(measures)}
+    if take.steps_done == take.steps:
+        return {"state": "done"} | told
+    note = f"Stopped after step {take.steps_done} of {take.steps}: this is what the model had by then."
+    return {"state": "stopped"} | told | {"notes": (*notes, note)}
+
+
+def _measured(plan: Plan, measures: dict[str, float]) -> Iterator[str]:
+    if "change" in measures and plan.task == "restyle":
+        changed = "What was made anew" if plan.timeline else "The clip"
+        yield f"{changed} changed by {measures['change']:.0%}: 0 % is the same, 100 % as far as an unlike clip."
+    if "seam" in measures:
+        seam = "The seam" if plan.task == "loop" else "The larger seam"
+        yield f"{seam} changes {measures['seam']:.1f} times as much as the clip does from frame to frame."
+    elif plan.task == "loop":
+        yield "The clip stands still, so that there is no seam to measure. Describe a motion, or try another seed."
 
 
 def _rounded(timings: dict[str, float]) -> dict[str, float]:

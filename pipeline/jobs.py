@@ -187,8 +187,9 @@ def _told(event: Event) -> dict[str, Any]:
     match event:
         case Loading():
             return {"phase": "loading"}
-        case Step(index, _, preview, seconds_left):
-            return {"phase": "denoising", "step": index, "preview": preview, "seconds_left": seconds_left}
+        case Step(index, total, preview, seconds_left):
+            done = {"step": index, "steps": total, "preview": preview, "seconds_left": seconds_left}
+            return {"phase": "denoising"} | done
         case Decoding():
             return {"phase": "decoding", "seconds_left": 0.0}
         case Finished(run):

@@ -50,15 +50,22 @@ def read_picture(path: str, size: tuple[int, int], fit: Fit = "crop", focus: Foc
     """
     try:
         with Image.open(path) as image:
-            upright = _opaque(ImageOps.exif_transpose(image))
+            picture = upright(image)
     except (OSError, SyntaxError) as error:
         raise BadRequest("image", f"{Path(path).name} is damaged. Save it anew and give it again.") from error
+    return fitted(picture, size, fit, focus)
+
+
+def fitted(image: Image.Image, size: tuple[int, int], fit: Fit = "crop", focus: Focus = MIDDLE) -> Image.Image:
+    """Bring an image to a size (width, height): cropped around a focus (x, y in 0..1), or padded with black."""
     if fit == "pad":
-        return ImageOps.pad(upright, size, Image.Resampling.LANCZOS)
-    return ImageOps.fit(upright, size, Image.Resampling.LANCZOS, centering=focus)
+        return ImageOps.pad(image, size, Image.Resampling.LANCZOS, centering=focus)
+    return ImageOps.fit(image, size, Image.Resampling.LANCZOS, centering=focus)
 
 
-def _opaque(image: Image.Image) -> Image.Image:
+def upright(image: Image.Image) -> Image.Image:
+    """Turn an image as its EXIF says, in RGB; transparent parts become white."""
+    image = ImageOps.exif_transpose(image)
     if not image.has_transparency_data:
         return image.convert("RGB")
     image = image.convert("RGBA")

@@ -10,7 +10,10 @@ from pipeline.settings import Settings
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """One model. Sides in pixels, memory in MB, speeds as a first guess on two CPU cores."""
+    """One model. Sides in pixels, memory in MB, speeds as a first guess on two CPU cores.
+
+    `blend` is the noise level 0..1 at which a dissolve of two clips is taken up and made into one.
+    """
 
     name: str
     title: str
@@ -35,6 +38,7 @@ class ModelSpec:
     max_steps: int
     guidance_scale: float
     max_guidance_scale: float
+    blend: float
     network: Network
     memory_mb: int
     memory_kb_per_token: float
@@ -55,7 +59,7 @@ MODELS: tuple[ModelSpec, ...] = (
         revision="embedded",
         family="ltx",
         licence="Apache-2.0",
-        tasks=("text", "animate"),
+        tasks=("text", "animate", "restyle", "transition", "loop"),
         knows="balls, cubes, cylinders and cones in eight colours on grass, sand, snow, water or checks",
         dtype="float32",
         grid=32,
@@ -66,12 +70,13 @@ MODELS: tuple[ModelSpec, ...] = (
         max_side=256,
         frames=17,
         max_frames=97,
-        shapes={"landscape": (160, 96), "square": (128, 128), "portrait": (96, 160)},
+        shapes={"landscape": (160, 96), "square": (128, 128), "portrait": (96, 160), "ultrawide": (224, 96)},
         shape="square",
         steps=25,
         max_steps=100,
         guidance_scale=4.0,
         max_guidance_scale=10.0,
+        blend=0.93,
         network=Network(layers=8, width=256, ffn=1024, text_tokens=48),
         memory_mb=800,
         memory_kb_per_token=15.0,

@@ -2,33 +2,27 @@
 
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
+from itertools import accumulate
 from math import log
 from pathlib import PurePath
 from statistics import median
 from typing import Any, Protocol
 
+from pydantic import TypeAdapter
+
 from pipeline import frames as arithmetic
-from pipeline.errors import BadRequest, CannotDo
-from pipeline.media import Picture
+from pipeline.errors import CannotDo
+from pipeline.layouts import lay_out, within
 from pipeline.models import ModelSpec
-from pipeline.pins import Pin, fit_notes, pictures_of, pins_of
+from pipeline.pins import Given, fit_notes, given_in
 from pipeline.request import Request
+from pipeline.segments import Part, Segment
+from pipeline.sound import Sound
 from pipeline.words import prompt_notes
 
 # Seeds that we draw stay short enough to be read out and typed.
 DRAWN_SEEDS = 2**31
-
-
-@dataclass(frozen=True)
-class Segment:
-    """A stretch of video made in one go; `source` is a clip to start from, with a strength of 0..1."""
-
-    prompt: str
-    frames: int
-    pins: tuple[Pin, ...] = ()
-    source: str | None = None
-    strength: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -52,7 +46,8 @@ class Speed:
 class Plan:
     """Everything that decides a run, and the notes on what was rounded on the way.
 
-    `delivered` is the (width, height) of the file in pixels where it is not the size that the model makes.
+    `timeline` is what the take is spliced from, nothing where it is the segments alone; `delivered` is the
+    (width, height) of the file in pixels where it is not the size that the model makes.
     """
 
     task: str
@@ -67,16 +62,30 @@ class Plan:
     estimate: Estimate
     notes: tuple[str, ...] = ()
     delivered: tuple[int, int] | None = None
+    timeline: tuple[Part, ...] = ()
+    sound: Sound | None = None
 
     @property
     def num_frames(self) -> int:
-        """The frames of all segments together."""
-        return sum(segment.frames for segment in self.segments)
+        """The frames of the take."""
+        return sum(part.frames for part in self.timeline or self.segments)
+
+    @property
+    def joins(self) -> tuple[int, ...]:
+        """The frames before which parts meet; 0 is where a loop begins again."""
+        starts = list(accumulate((part.frames for part in self.timeline), initial=0))[1:-1]
+        return (*([0] if self.task == "loop" else []), *starts)
 
     @property
     def seconds(self) -> float:
         """How long the clip plays."""
         return arithmetic.seconds_of(self.num_frames, self.fps)
+
+    @property
+    def title(self) -> str:
+        """The prompt, or what was done to what where there are no words."""
+        given = dict.fromkeys(PurePath(excerpt.file).stem for part in self.segments for excerpt in part.excerpts)
+        return self.prompt or f"{self.task}: {', '.join(given)}"
 
     @property
     def prompt(self) -> str:
@@ -94,19 +103,25 @@ class Plan:
         return asdict(self)
 
     def to_recipe(self) -> dict[str, Any]:
-        """Return the plan for other people: pictures by their names, without the folders of this machine."""
-        return replace(self, segments=tuple(map(_without_folders, self.segments))).to_json()
+        """Return the plan for other people: what was given by its name, without the folders of this machine."""
+        recipe: dict[str, Any] = _without_folders(self.to_json())
+        return recipe
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Plan":
-        """Build the plan that `to_json` wrote."""
-        segments = tuple(
-            Segment(**{**segment, "pins": tuple(_pin_from_json(pin) for pin in segment["pins"])})
-            for segment in data["segments"]
-        )
-        estimate = Estimate(**data["estimate"])
-        sizes = {"delivered": tuple(data["delivered"])} if data.get("delivered") else {}
-        return cls(**{**data, "segments": segments, "estimate": estimate, "notes": tuple(data["notes"]), **sizes})
+        """Build the plan that `to_json` wrote, now or before pins could be clips."""
+        segments = [segment | {"pins": [_renamed(pin) for pin in segment["pins"]]} for segment in data["segments"]]
+        return _PLANS.validate_python({**data, "segments": segments})
+
+
+_PLANS = TypeAdapter(Plan)
+
+
+def _renamed(pin: dict[str, Any]) -> dict[str, Any]:
+    if "picture" not in pin:
+        return pin
+    given = {"file": pin["picture"], "fit": pin["fit"], "focus": pin["focus"]}
+    return {"frame": pin["frame"], "strength": pin["strength"], "given": given}
 
 
 class Dice(Protocol):
@@ -120,33 +135,39 @@ def make_plan(request: Request, spec: ModelSpec, speed: Speed | None = None, rng
     """Turn a request into a plan for this model; raise BadRequest for what is out of its limits."""
     if request.task not in spec.tasks:
         raise CannotDo("task", f"{spec.title} cannot do {request.task!r}. Choose one of: {', '.join(spec.tasks)}.")
-    given = pictures_of(request)
+    given = given_in(request)
     width, height, size_notes = _size(request, spec, tuple(given.values()))
-    num_frames, length_notes = _length(request, spec)
-    pins = tuple(pins_of(request, num_frames, spec.fps))
+    layout = lay_out(request, spec, given)
     delivered, delivery_notes = _delivery(request, (width, height))
-    steps = _within("steps", request.steps, spec.steps, 1, spec.max_steps)
-    guidance = _within("guidance_scale", request.guidance_scale, spec.guidance_scale, 1, spec.max_guidance_scale)
+    segment = layout.segment
+    steps, guidance = _effort(request, segment.prompt, spec)
+    taken = segment.steps(steps)
+    notes = (*size_notes, *layout.notes, *fit_notes(request, given.values(), (width, height)))
     return Plan(
         task=request.task,
         model=spec.name,
-        segments=(Segment(request.prompt, num_frames, pins),),
+        segments=(segment,),
         width=width,
         height=height,
         fps=spec.fps,
         seed=rng.randbelow(DRAWN_SEEDS) if request.seed is None else request.seed,
-        steps=int(steps),
-        guidance_scale=float(guidance),
-        estimate=_estimate(spec, (num_frames, height, width), (int(steps), guidance), speed or default_speed(spec)),
-        notes=(
-            *size_notes,
-            *length_notes,
-            *fit_notes(pins, given, (width, height)),
-            *delivery_notes,
-            *prompt_notes(request.prompt, spec),
-        ),
+        steps=steps,
+        guidance_scale=guidance,
+        estimate=_estimate(spec, (segment.frames, height, width), (taken, guidance), speed or default_speed(spec)),
+        notes=(*notes, *delivery_notes, *prompt_notes(segment.prompt, spec)),
         delivered=delivered,
+        timeline=layout.timeline,
+        sound=layout.sound,
     )
+
+
+def _effort(request: Request, words: str, spec: ModelSpec) -> tuple[int, float]:
+    """Return steps and guidance scale; without words there is nothing to guide to."""
+    steps = spec.steps if request.steps is None else request.steps
+    guidance = spec.guidance_scale if request.guidance_scale is None else request.guidance_scale
+    within("steps", steps, 1, spec.max_steps)
+    within("guidance_scale", guidance, 1, spec.max_guidance_scale)
+    return steps, float(guidance) if words else 1.0
 
 
 def default_speed(spec: ModelSpec) -> Speed:
@@ -160,19 +181,20 @@ def measured_speed(history: Iterable[tuple[Plan, Mapping[str, float]]], spec: Mo
     for plan, timings in history:
         if plan.model == spec.name and timings["denoise"] > 0 and timings["decode"] + timings["encode"] > 0:
             tokens = plan.estimate.tokens
-            flops = arithmetic.denoise_flops(spec.network, tokens, plan.steps, plan.guidance_scale)
+            steps = plan.segments[0].steps(plan.steps)
+            flops = arithmetic.denoise_flops(spec.network, tokens, steps, plan.guidance_scale)
             pixels = plan.num_frames * plan.width * plan.height
             gflops.append(flops / 1e9 / timings["denoise"])
             megapixels.append(pixels / 1e6 / (timings["decode"] + timings["encode"]))
     return Speed(median(gflops), median(megapixels)) if gflops else default_speed(spec)
 
 
-def _size(request: Request, spec: ModelSpec, given: Sequence[Picture]) -> tuple[int, int, list[str]]:
+def _size(request: Request, spec: ModelSpec, given: Sequence[Given]) -> tuple[int, int, list[str]]:
     if request.width is None or request.height is None:
         width, height = spec.shapes[request.shape or _shape_of(given, spec)]
         return width, height, []
     for field, side in (("width", request.width), ("height", request.height)):
-        _within(field, side, side, spec.min_side, spec.max_side, " pixels")
+        within(field, side, spec.min_side, spec.max_side, " pixels")
     width = arithmetic.snap_side(request.width, spec.grid)
     height = arithmetic.snap_side(request.height, spec.grid)
     if (width, height) == (request.width, request.height):
@@ -182,7 +204,7 @@ def _size(request: Request, spec: ModelSpec, given: Sequence[Picture]) -> tuple[
     return width, height, [note]
 
 
-def _shape_of(given: Sequence[Picture], spec: ModelSpec) -> str:
+def _shape_of(given: Sequence[Given], spec: ModelSpec) -> str:
     """Name the shape that is nearest to the first picture's, or the model's own."""
     if not given:
         return spec.shape
@@ -201,31 +223,6 @@ def _delivery(request: Request, made: tuple[int, int]) -> tuple[tuple[int, int] 
     return wanted, [f"{made[0]}×{made[1]} is delivered as {wanted[0]}×{wanted[1]}: {done}."]
 
 
-def _length(request: Request, spec: ModelSpec) -> tuple[int, list[str]]:
-    if request.seconds is not None:
-        longest = arithmetic.seconds_of(spec.max_frames - 1, spec.fps)
-        _within("seconds", request.seconds, request.seconds, 0, longest, " s")
-        asked, name = arithmetic.frames_for(request.seconds, spec.fps), f"{request.seconds:g} s"
-    else:
-        asked = _within("frames", request.frames, spec.frames, 1, spec.max_frames)
-        name = f"{asked} frames"
-    made = arithmetic.snap_frames(asked, spec.frame_grid)
-    if made == asked:
-        return made, []
-    step = spec.frame_grid
-    plays = arithmetic.seconds_of(made, spec.fps)
-    return made, [
-        f"{name} became {made} frames ({plays:.1f} s): {spec.title} makes 1, {step + 1}, {2 * step + 1}, … frames."
-    ]
-
-
-def _within(field: str, value: float | None, default: float, least: float, most: float, unit: str = "") -> float:
-    value = default if value is None else value
-    if not least <= value <= most:
-        raise BadRequest(field, f"{field} is {value}{unit}: choose from {least:g} to {most:g}{unit}.")
-    return value
-
-
 def _estimate(spec: ModelSpec, clip: tuple[int, int, int], effort: tuple[int, float], speed: Speed) -> Estimate:
     """Cost a clip of (frames, height, width) at an effort of (steps, guidance scale)."""
     num_frames, height, width = clip
@@ -237,13 +234,12 @@ def _estimate(spec: ModelSpec, clip: tuple[int, int, int], effort: tuple[int, fl
     return Estimate(round(denoise + decode, 2), 10 * round(memory / 10), tokens)
 
 
-def _without_folders(segment: Segment) -> Segment:
-    pins = tuple(replace(pin, picture=PurePath(pin.picture).name) for pin in segment.pins)
-    return replace(segment, pins=pins)
-
-
-def _pin_from_json(data: Mapping[str, Any]) -> Pin:
-    return Pin(**{**data, "focus": tuple(data["focus"])})
+def _without_folders(value: Any, key: str = "") -> Any:
+    if isinstance(value, dict):
+        return {name: _without_folders(part, name) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_folders(part) for part in value]
+    return PurePath(value).name if key == "file" else value
 
 
 def _spoken(seconds: float) -> str:

@@ -2,7 +2,7 @@
 
 import unicodedata
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -14,11 +14,15 @@ SEED_LIMIT = 2**64
 
 Strength = Annotated[float, Field(gt=0, le=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
+Curve = Literal["linear", "early", "late", "hold"]
+Seam = Literal["short", "normal", "long"]
+Named = Literal["subtle", "mild", "strong"]
+Range = Annotated[tuple[Annotated[float, Field(ge=0)], Annotated[float, Field(gt=0)]], Field(strict=False)]
 
 EXPECTED = {
     "prompt": "a sentence",
     "model": "the name of a model",
-    "shape": "landscape, square or portrait",
+    "shape": "landscape, square, portrait or ultrawide",
     "width": "a whole number of pixels",
     "height": "a whole number of pixels",
     "seconds": "a number of seconds",
@@ -27,27 +31,46 @@ EXPECTED = {
     "guidance_scale": "a number",
     "deliver": "480p, 720p or 1080p",
     "seed": "a whole number from 0 to 18446744073709551615",
-    "task": "text or animate",
+    "task": "text, animate, restyle, transition or loop",
     "image": "the path of a picture",
     "last": "the path of a picture",
     "at": "pictures, each with its seconds and a strength from 0 to 1",
     "strength": "a number over 0, at most 1",
     "fit": "crop or pad",
     "focus": "two numbers from 0 to 1, across and down",
+    "video": "the path of a clip",
+    "range": "two times in seconds, the earlier one first",
+    "theme": "a few words, such as: on snow",
+    "colour": "a few words, such as: in blue",
+    "camera": "a few words, such as: the camera orbits",
+    "light": "a few words, such as: at night",
+    "first": "the path of a clip or picture",
+    "second": "the path of a clip or picture",
+    "curve": "linear, early, late or hold",
+    "seam": "short, normal or long",
 }
+STRENGTHS = "subtle, mild or strong, or a noise level over 0, at most 1"
 
 
 STRICT = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+def _text_only(words: str) -> str:
+    for character in words:
+        if unicodedata.category(character) in ("Cc", "Cs") and character not in "\t\n\r":
+            raise ValueError(f"The prompt holds U+{ord(character):04X}, which is not text. Type it anew.")
+    return words
 
 
 class ClipRequest(BaseModel):
     """What every task asks; whatever is None is filled in by the model's row."""
 
     model_config = STRICT
+    needs_words: ClassVar[bool] = True
 
     prompt: str
     model: str | None = None
-    shape: Literal["landscape", "square", "portrait"] | None = None
+    shape: Literal["landscape", "square", "portrait", "ultrawide"] | None = None
     width: int | None = None
     height: int | None = None
     seconds: float | None = None
@@ -61,14 +84,11 @@ class ClipRequest(BaseModel):
     @classmethod
     def _readable(cls, prompt: str) -> str:
         prompt = prompt.strip()
-        if not prompt:
+        if not prompt and cls.needs_words:
             raise ValueError("The prompt is empty. Say in a sentence what the video shows.")
         if len(prompt) > PROMPT_LIMIT:
             raise ValueError(f"The prompt has {len(prompt)} characters. Shorten it to {PROMPT_LIMIT} at most.")
-        for character in prompt:
-            if unicodedata.category(character) in ("Cc", "Cs") and character not in "\t\n\r":
-                raise ValueError(f"The prompt holds U+{ord(character):04X}, which is not text. Type it anew.")
-        return prompt
+        return _text_only(prompt)
 
     @model_validator(mode="after")
     def _one_way_of_saying_it(self) -> Self:
@@ -98,16 +118,21 @@ class Still(BaseModel):
     strength: Strength = 1.0
 
 
-class AnimateRequest(ClipRequest):
-    """A video from pictures: the first frame, the last, or any second; focus is the point to crop around, x and y."""
+class FittedRequest(ClipRequest):
+    """A video from pictures or clips of any shape: cropped around a point (x, y in 0..1), or padded."""
+
+    fit: Fit = "crop"
+    focus: tuple[Share, Share] = Field(default=MIDDLE, strict=False)
+
+
+class AnimateRequest(FittedRequest):
+    """A video from pictures: the first frame, the last, or any second."""
 
     task: Literal["animate"] = "animate"
     image: str | None = None
     last: str | None = None
     at: tuple[Still, ...] = Field(default=(), strict=False)
     strength: Strength = 1.0
-    fit: Fit = "crop"
-    focus: tuple[Share, Share] = Field(default=MIDDLE, strict=False)
 
     @model_validator(mode="after")
     def _has_a_picture(self) -> Self:
@@ -116,8 +141,88 @@ class AnimateRequest(ClipRequest):
         return self
 
 
-Request = TextRequest | AnimateRequest
-TASKS: Mapping[str, type[Request]] = {"text": TextRequest, "animate": AnimateRequest}
+class RestyleRequest(FittedRequest):
+    """A clip made anew: by how much, over which seconds, and in which style."""
+
+    needs_words = False
+
+    task: Literal["restyle"] = "restyle"
+    prompt: str = ""
+    video: str
+    strength: Named | Strength = "mild"
+    range: Range | None = None
+    theme: str = ""
+    colour: str = ""
+    camera: str = ""
+    light: str = ""
+
+    _styles_are_text = field_validator("theme", "colour", "camera", "light")(_text_only)
+
+    @property
+    def words(self) -> str:
+        """The prompt with the style's own words."""
+        return ", ".join(filter(None, (self.prompt, self.theme, self.colour, self.camera, self.light)))
+
+    @model_validator(mode="after")
+    def _has_words(self) -> Self:
+        if not self.words.strip():
+            raise ValueError("Say in a sentence what the clip becomes, or choose a style.")
+        if len(self.words) > PROMPT_LIMIT:
+            raise ValueError(f"The words have {len(self.words)} characters. Shorten them to {PROMPT_LIMIT} at most.")
+        return self
+
+
+class TransitionRequest(FittedRequest):
+    """Two clips into one; `seconds` is how long one passes into the other."""
+
+    needs_words = False
+
+    task: Literal["transition"] = "transition"
+    prompt: str = ""
+    first: str
+    second: str
+    curve: Curve = "linear"
+
+    @model_validator(mode="after")
+    def _is_measured_in_seconds(self) -> Self:
+        if self.frames is not None:
+            raise ValueError("The clips decide the number of frames. Give the seconds of the transition instead.")
+        return self
+
+
+class LoopRequest(FittedRequest):
+    """A clip that ends where it begins: a given one with a seam that is made, or one from words."""
+
+    needs_words = False
+
+    task: Literal["loop"] = "loop"
+    prompt: str = ""
+    video: str | None = None
+    range: Range | None = None
+    seam: Seam = "normal"
+
+    @model_validator(mode="after")
+    def _has_words_or_a_clip(self) -> Self:
+        if not (self.prompt or self.video):
+            raise ValueError("There is nothing to loop. Give a clip, or say in a sentence what the video shows.")
+        if self.video and (self.frames is not None or self.seconds is not None):
+            raise ValueError("The clip decides how long the loop is. Leave the length out, or give a range.")
+        for name in {"range", "seam", "fit", "focus"} & self.model_fields_set:
+            if not self.video:
+                raise ValueError(f"A {name} was given without a clip. Give the clip too, or leave the {name} out.")
+        return self
+
+
+Request = TextRequest | AnimateRequest | RestyleRequest | TransitionRequest | LoopRequest
+TASKS: Mapping[str, type[Request]] = {
+    "text": TextRequest,
+    "animate": AnimateRequest,
+    "restyle": RestyleRequest,
+    "transition": TransitionRequest,
+    "loop": LoopRequest,
+}
+SOURCES = ("image", "last", "video", "first", "second")
+"""Fields that hold the path of a file, or `run:` and the id of a run."""
 
 
 def parse_request(data: Mapping[str, Any]) -> Request:
@@ -133,12 +238,11 @@ def parse_request(data: Mapping[str, Any]) -> Request:
 
 
 def with_sources(request: Request, keep: Callable[[str], str]) -> Request:
-    """Return the request over kept copies of its pictures, which outlast an upload."""
-    if isinstance(request, TextRequest):
-        return request
-    stills = tuple(still.model_copy(update={"image": keep(still.image)}) for still in request.at)
-    ends = {name: path and keep(path) for name, path in (("image", request.image), ("last", request.last))}
-    return request.model_copy(update={"at": stills, **ends})
+    """Return the request over kept copies of its pictures and clips, which outlast an upload."""
+    given: dict[str, Any] = {name: keep(path) for name in SOURCES if (path := getattr(request, name, None))}
+    if isinstance(request, AnimateRequest):
+        given["at"] = tuple(still.model_copy(update={"image": keep(still.image)}) for still in request.at)
+    return request.model_copy(update=given)
 
 
 def _in_plain_words(fault: Any, kind: type[Request]) -> BadRequest:
@@ -150,4 +254,5 @@ def _in_plain_words(fault: Any, kind: type[Request]) -> BadRequest:
     if fault["type"] == "missing":
         return BadRequest(field, f"The {field} is missing. Give {EXPECTED[field]}.")
     given = ascii(fault["input"])[:60]
-    return BadRequest(field, f"{field} is {given}: give {EXPECTED[field]}.")
+    expected = STRENGTHS if (kind, field) == (RestyleRequest, "strength") else EXPECTED[field]
+    return BadRequest(field, f"{field} is {given}: give {expected}.")

@@ -6,17 +6,17 @@ import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from hashlib import sha256
+from functools import lru_cache
+from hashlib import file_digest
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
-from safetensors.numpy import load_file
-
 from pipeline.errors import NotFound, RunFailed
 from pipeline.events import Latents
+from pipeline.latents import read_latents, tells_its_size
 from pipeline.models import ModelSpec
 from pipeline.plan import Plan, Speed, measured_speed
 
@@ -26,6 +26,7 @@ LATENTS = "latents.safetensors"
 # Few, so that the estimate follows a machine that has become faster or slower.
 RUNS_TO_MEASURE = 5
 MARK = 20
+RUN = "run:"
 
 
 log = logging.getLogger(__name__)
@@ -44,11 +45,13 @@ class Run:
     notes: tuple[str, ...]
     timings: dict[str, float]
     peak_memory_mb: float
+    measures: dict[str, float] = field(default_factory=dict)
+    sha256: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return the run as values that json can write."""
         own = {"id": self.id, "state": self.state, "created": self.created, "file": str(self.file)}
-        costs = {"timings": self.timings, "peak_memory_mb": self.peak_memory_mb}
+        costs = {"timings": self.timings, "peak_memory_mb": self.peak_memory_mb, "measures": self.measures}
         return own | {"poster": str(self.poster), "plan": self.plan.to_json(), "notes": list(self.notes)} | costs
 
 
@@ -100,24 +103,46 @@ class Store:
     def commit(self, draft: Draft, **result: Any) -> Run:
         """Write run.json with the result (state, notes, timings, peak_memory_mb) and list the run."""
         record = {"id": draft.id, "created": datetime.now(UTC).isoformat(), "plan": draft.plan.to_json()} | result
-        record |= {"file": draft.clip.name, "poster": POSTER}
+        record |= {"file": draft.clip.name, "poster": POSTER, "sha256": _mark(draft.clip)}
         (draft.folder / RUN_FILE).write_text(json.dumps(record, indent=1), encoding="utf-8")
         draft.folder.rename(self.home / draft.id)
         return self.get(draft.id)
 
+    def find_source(self, path: str) -> str:
+        """Return where a source lies: for a run, by `run:` and its id or by its file, its unmarked latents.
+
+        Latents are of what was generated: a picture, a spliced clip and one with sound are taken from their files.
+        """
+        run = self._run_of(path)
+        if run is None:
+            return path
+        own, plan = run.file.parent / LATENTS, run.plan
+        whole = plan.num_frames > 1 and not plan.timeline and plan.sound is None and tells_its_size(own)
+        return str(own if whole else run.file)
+
     def keep_source(self, path: str) -> str:
         """Copy what a user gives beside the runs and return the copy's path; what cannot be read stays where it is."""
-        source = Path(path)
+        source, run = Path(self.find_source(path)), self._run_of(path)
+        stem = f"take-{run.id[:6]}" if run else source.stem
         try:
-            mark = sha256(source.read_bytes()).hexdigest()[:MARK]
-            kept = self.home / ".sources" / mark / source.name
+            kept = self.home / ".sources" / _mark(source)[:MARK] / f"{stem}{source.suffix}"
             kept.parent.mkdir(parents=True, exist_ok=True)
-            if not kept.exists():
-                shutil.copyfile(source, partial := kept.with_suffix(".part"))
-                partial.rename(kept)
+            _copy_once(source, kept)
+            if run and source != run.file:
+                _copy_once(run.file, kept.with_suffix(run.file.suffix))
         except OSError:
             return path
         return str(kept)
+
+    def _run_of(self, path: str) -> Run | None:
+        """Return the run that a source is: the one of its id, or the one whose file has the same bytes."""
+        if path.startswith(RUN):
+            return self.get(path.removeprefix(RUN))
+        try:
+            mark = _mark(Path(path))
+        except OSError:
+            return None
+        return next((run for run in self.list() if run.sha256 == mark), None)
 
     def list(self) -> tuple[Run, ...]:
         """Return all runs, newest first; a folder that cannot be read is left out and logged."""
@@ -133,10 +158,7 @@ class Store:
 
     def latents(self, run: Run) -> Latents:
         """Read the unmarked latents of a run; raise NotFound when they are gone."""
-        try:
-            return load_file(run.file.parent / LATENTS)["latents"]
-        except OSError as error:
-            raise NotFound(f"The latents of run {run.id} are gone. Make it again with its recipe.") from error
+        return read_latents(run.file.parent / LATENTS)
 
     def speed(self, spec: ModelSpec) -> Speed:
         """Return what the newest finished runs of a model measured on this machine."""
@@ -158,3 +180,21 @@ class Store:
             files = {name: path.parent / record[name] for name in ("file", "poster")}
             self._read_before[path] = Run(**{**record, **files, "plan": plan, "notes": notes})
         return self._read_before[path]
+
+
+def _mark(path: Path) -> str:
+    """Return the SHA-256 of a file; pages ask for the same one at every keystroke."""
+    found = path.stat()
+    return _mark_of(path, found.st_mtime_ns, found.st_size)
+
+
+@lru_cache(maxsize=64)
+def _mark_of(path: Path, changed: int, size: int) -> str:  # noqa: ARG001, they tell a changed file from what it was
+    with path.open("rb") as file:
+        return file_digest(file, "sha256").hexdigest()
+
+
+def _copy_once(source: Path, target: Path) -> None:
+    if not target.exists():
+        shutil.copyfile(source, partial := target.with_suffix(".part"))
+        partial.rename(target)

@@ -14,6 +14,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from pipeline.errors import NotFound, RunFailed
 from pipeline.events import Pixels
+from pipeline.sound import Sound, SoundTrack
 
 # CRF 18 is where H.264 at its default preset stops differing visibly from its source.
 # Its macroblock tree is off: with it, small clips of equal frames came out as different files (tests/test_generate.py).
@@ -21,8 +22,10 @@ X264 = {"crf": "18", "preset": "medium", "x264-params": "mbtree=0"}
 PNG_KEY = "recipe"
 
 
-def write_clip(frames: Iterable[Pixels], path: Path, fps: int, metadata: Mapping[str, Any]) -> None:
-    """Encode pieces of frames (n, height, width, 3): H.264 for .mp4, one picture for .png.
+def write_clip(
+    frames: Iterable[Pixels], path: Path, fps: int, metadata: Mapping[str, Any], sound: Sound | None = None
+) -> None:
+    """Encode pieces of frames (n, height, width, 3): H.264 for .mp4, and AAC where there is sound; a picture for .png.
 
     The metadata is stored as JSON in the comment tag or in a tEXt chunk; raise RunFailed when encoding breaks.
     """
@@ -31,7 +34,7 @@ def write_clip(frames: Iterable[Pixels], path: Path, fps: int, metadata: Mapping
         if path.suffix == ".png":
             _write_png(frames, path, recipe)
         else:
-            _write_mp4(frames, path, fps, recipe)
+            _write_mp4(frames, path, fps, recipe, sound)
     except (OSError, av.FFmpegError) as error:
         raise RunFailed(f"{path.name} could not be written: {error}. Free some disk space and try again.") from error
 
@@ -69,16 +72,19 @@ def _resize(piece: Pixels, size: tuple[int, int]) -> Pixels:
     return np.stack([np.asarray(picture) for picture in pictures])
 
 
-def _write_mp4(frames: Iterable[Pixels], path: Path, fps: int, recipe: str) -> None:
+def _write_mp4(frames: Iterable[Pixels], path: Path, fps: int, recipe: str, sound: Sound | None) -> None:
     with av.open(str(path), "w", options={"movflags": "+faststart"}) as container:
         container.metadata["comment"] = recipe
         stream = container.add_stream("libx264", rate=Fraction(fps), options=X264)
         stream.pix_fmt = "yuv420p"
-        for picture in chain.from_iterable(frames):
+        track = SoundTrack(container, sound)
+        for index, picture in enumerate(chain.from_iterable(frames), start=1):
             if not stream.codec_context.is_open:
                 stream.height, stream.width = picture.shape[:2]
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+            track.write_until(index / fps)
         container.mux(stream.encode())
+        track.finish()
 
 
 def _write_png(frames: Iterable[Pixels], path: Path, recipe: str) -> None:

@@ -12,11 +12,12 @@ from PIL import Image
 from test_ltx import bare, run
 
 from pipeline.errors import BadRequest
+from pipeline.footage import Excerpt
 from pipeline.media import read_picture
 from pipeline.models import ModelSpec
-from pipeline.pins import Pin
 from pipeline.plan import Plan, make_plan
 from pipeline.request import parse_request
+from pipeline.segments import Pin
 
 if TYPE_CHECKING:
     from pipeline.families.ltx import LTXFamily
@@ -46,17 +47,18 @@ def refusal(spec: ModelSpec, **asked: Any) -> BadRequest:
 def test_pictures_stand_where_they_were_asked_for(spec: ModelSpec, picture: str) -> None:
     at = [{"seconds": 1.0, "image": picture, "strength": 0.5}]
     plan = animate(spec, image=picture, last=picture, at=at, frames=17, fit="pad", focus=[0.2, 0.8])
+    given = Excerpt(picture, fit="pad", focus=(0.2, 0.8))
     assert plan.segments[0].pins == (
-        Pin(0, picture, 1.0, "pad", (0.2, 0.8)),
-        Pin(8, picture, 0.5, "pad", (0.2, 0.8)),
-        Pin(16, picture, 1.0, "pad", (0.2, 0.8)),
+        Pin(0, given, 1.0),
+        Pin(8, given, 0.5),
+        Pin(16, given, 1.0),
     )
     assert Plan.from_json(plan.to_json()) == plan
 
 
 def test_the_shape_follows_the_picture_and_cropping_is_told(spec: ModelSpec, picture: str) -> None:
     plan = animate(spec, image=picture)
-    assert (plan.width, plan.height) == spec.shapes["landscape"]
+    assert (plan.width, plan.height) == spec.shapes["ultrawide"]
     assert any("block.png, 400×200, was cropped" in note for note in plan.notes)
     assert animate(spec, image=picture, width=128, height=64).notes == ()
     assert any("was padded" in note for note in animate(spec, image=picture, shape="portrait", fit="pad").notes)
@@ -75,7 +77,7 @@ def test_what_cannot_be_shown_is_refused(spec: ModelSpec, picture: str) -> None:
 def conditions(plan: Plan) -> list[LTXVideoCondition]:
     size = (plan.width, plan.height)
     return [
-        LTXVideoCondition(image=read_picture(pin.picture, size), frame_index=pin.frame, strength=pin.strength)
+        LTXVideoCondition(image=read_picture(pin.given.file, size), frame_index=pin.frame, strength=pin.strength)
         for pin in plan.segments[0].pins
     ]
 

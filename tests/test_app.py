@@ -12,6 +12,7 @@ from app_server import PATIENCE_S, Server, running_app
 from gradio_client import Client, handle_file  # type: ignore[import-untyped]
 from gradio_client.exceptions import AppError  # type: ignore[import-untyped]
 from PIL import Image
+from test_layouts import film
 
 from pipeline.store import Store
 from pipeline.video import read_frames, read_recipe
@@ -84,11 +85,53 @@ def test_a_picture_is_animated_and_kept_for_the_next_time(server: Server, client
     assert len(list(read_frames(Path(file)))) == 9
     assert "red.png, 90×60, was cropped" in run["notes"][0]
     (pin,) = run["plan"]["segments"][0]["pins"]
-    assert pin["picture"] == "red.png"
+    assert pin["given"]["file"] == "red.png"
     assert read_recipe(Path(file))["plan"] == run["plan"]
     (kept,) = Store(server.home).get(run["id"]).plan.segments[0].pins
-    assert Path(kept.picture).is_relative_to(server.home)
-    assert Path(kept.picture).is_file()
+    assert Path(kept.given.file).is_relative_to(server.home)
+    assert Path(kept.given.file).is_file()
+
+
+def test_pictures_stand_at_any_second(client: Client, tmp_path: Path) -> None:
+    Image.new("RGB", (64, 64), "red").save(tmp_path / "red.png")
+    sampling = {"width": 64, "height": 64, "frames": 9, "steps": 3}
+    still = {"seconds": 0.5, "image": handle_file(tmp_path / "red.png"), "strength": 0.5}
+    _, run = client.predict("a red ball", at=[still], focus=[0.2, 0.8], **sampling, api_name="/animate")
+    (pin,) = run["plan"]["segments"][0]["pins"]
+    assert (pin["frame"], pin["strength"], pin["given"]["focus"]) == (4, 0.5, [0.2, 0.8])
+
+
+def test_a_clip_is_restyled_joined_and_looped(client: Client, tmp_path: Path) -> None:
+    small = {"width": 64, "height": 64, "steps": 3}
+    clip = handle_file(film(tmp_path / "clip.mp4", 17, size=(64, 64)))
+    file, run = client.predict(clip, "a ball", strength=0.6, range=[0.5, 1.25], **small, api_name="/restyle")
+    assert run["plan"]["segments"][0]["source"]["clip"]["file"] == "clip.mp4"
+    assert len(list(read_frames(Path(file)))) == 17
+    file, _ = client.predict(clip, f"run:{run['id']}", curve="hold", seconds=1.0, **small, api_name="/transition")
+    assert len(list(read_frames(Path(file)))) == 27
+    file, run = client.predict("a ball turns", frames=9, **small, api_name="/loop")
+    assert len(list(read_frames(Path(file)))) == 8
+    assert run["plan"]["segments"][0]["rolled"]
+
+
+def test_uploaded_latents_and_odd_stills_are_refused(server: Server, client: Client, tmp_path: Path) -> None:
+    (tmp_path / "x.safetensors").write_bytes(b"{}")
+    with pytest.raises(AppError, match="no uploaded file"):
+        client.predict(handle_file(tmp_path / "x.safetensors"), "a ball", strength=0.5, api_name="/restyle")
+    with pytest.raises(AppError, match="at holds 'x'"):
+        client.predict("a ball", at=["x"], api_name="/animate")
+    assert server.home.exists()
+
+
+def test_files_of_this_machine_are_not_read(server: Server, tmp_path: Path) -> None:
+    film(tmp_path / "private.mp4", 17, size=(64, 64))
+    for path in (str(tmp_path / "private.mp4"), str(server.home / "x" / "latents.safetensors")):
+        asked = {"video": {"path": path, "meta": {"_type": "gradio.FileData"}}, "prompt": "a ball"}
+        status, answer = status_of(f"{server.url}/gradio_api/call/v2/restyle", asked)
+        if status == 200:
+            _, answer = status_of(f"{server.url}/gradio_api/call/v2/restyle/{json.loads(answer)['event_id']}")
+            assert b"event: error" in answer
+        assert b"complete" not in answer
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from test_layouts import film
 
 from pipeline.settings import ROOT
 from pipeline.store import Store
@@ -87,6 +88,57 @@ def test_animate_begins_and_ends_with_pictures(tmp_path: Path) -> None:
 def test_animate_says_what_is_wrong(tmp_path: Path, asked: list[str], says: str) -> None:
     status, _, err = run(tmp_path / "runs", "animate", *asked)
     assert status == 2
+    assert says in err
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> str:
+    return film(tmp_path / "clip.mp4", 17, size=(64, 64))
+
+
+def test_restyle_remakes_a_range_of_a_clip(tmp_path: Path, clip: str) -> None:
+    asked = ["restyle", clip, "a blue ball", "--strength", "strong", "--light", "at night", "--range", "0.5..1.25"]
+    status, out, _ = run(tmp_path / "runs", *asked, *SMALL, "--json")
+    assert status == 0
+    result = json.loads(out)
+    assert result["plan"]["segments"][0]["prompt"] == "a blue ball, at night"
+    assert result["measures"]["change"] > 0
+    assert len(list(read_frames(Path(result["file"])))) == 17
+
+
+def test_two_clips_become_one(tmp_path: Path, clip: str) -> None:
+    other = film(tmp_path / "other.mp4", 17, size=(64, 64))
+    joined = tmp_path / "joined.mp4"
+    asked = ["transition", clip, other, "--curve", "late", "--seconds", "1", "-o", str(joined)]
+    assert run(tmp_path / "runs", *asked, *SMALL)[0] == 0
+    assert len(list(read_frames(joined))) == 27
+
+
+def test_a_take_is_looped_by_its_name_and_words_by_themselves(tmp_path: Path) -> None:
+    _, out, _ = run(tmp_path, "text", "a ball turns", *SMALL, "--frames", "9", "--json")
+    status, looped, _ = run(tmp_path, "loop", f"run:{json.loads(out)['id']}", "--seam", "short", *SMALL, "--json")
+    assert status == 0
+    assert len(list(read_frames(Path(json.loads(looped)["file"])))) == 12
+    status, words, _ = run(tmp_path, "loop", "--prompt", "a ball turns", *SMALL, "--frames", "9", "--json")
+    assert (status, len(list(read_frames(Path(json.loads(words)["file"]))))) == (0, 8)
+
+
+@pytest.mark.parametrize(
+    ("asked", "says"),
+    [
+        (["restyle", "gone.mp4", "a ball"], "no file gone.mp4"),
+        (["restyle", "run:nothing", "a ball"], "no run 'nothing'"),
+        (["restyle", "x.mp4", "a ball", "--range", "now"], "write it as 0.5..1.5"),
+        (["restyle", "x.mp4", "a ball", "--strength", "wild"], "subtle, mild or strong"),
+        (["restyle", "x.mp4"], "choose a style"),
+        (["loop"], "nothing to loop"),
+        (["transition", "x.mp4"], "arguments are required: B"),
+    ],
+)
+def test_edits_say_what_is_wrong(tmp_path: Path, asked: list[str], says: str) -> None:
+    status, out, err = run(tmp_path / "runs", *asked)
+    assert status == 2
+    assert out == ""
     assert says in err
 
 

@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 from conftest import MakePlan
 from safetensors.numpy import load_file
+from test_ltx import run as run_segment
 
 from pipeline.backends.local import LocalBackend, Take
 from pipeline.errors import BadClip, Cancelled, CannotDo, RunFailed
 from pipeline.events import IsCancelled, Listener, Loading, Step
 from pipeline.generate import Decoding, Event, Finished, generate
-from pipeline.plan import Plan, Segment
+from pipeline.plan import Plan
+from pipeline.segments import Segment
 from pipeline.settings import Settings
 from pipeline.store import Run, Store
 from pipeline.video import read_frames, read_recipe, write_clip
@@ -74,9 +76,7 @@ def test_the_same_plan_gives_the_same_frames(backend: LocalBackend, store: Store
 def test_the_same_frames_give_the_same_file(backend: LocalBackend, tmp_path: Path, plan_for: MakePlan) -> None:
     plan = plan_for(width=96, height=160, frames=33, steps=2, seed=6)
     family = backend.warm("tabletop")
-    (segment,) = plan.segments
-    text = family.encode_text(plan, segment)
-    latents = family.run_segment(plan, segment, text, lambda *_: None, lambda: False).latents
+    latents = run_segment(family, plan)[0].latents
     files = set()
     for n in range(5):
         path = tmp_path / f"{n}.mp4"
@@ -170,16 +170,7 @@ def test_a_backend_that_breaks_is_a_failed_run(settings: Settings, store: Store,
         list(generate(plan_for(), Broken(settings), store))
 
 
-@pytest.mark.parametrize(
-    "segments",
-    [
-        (Segment("a", 9), Segment("b", 9)),
-        (Segment("a", 9, source="x.mp4"),),
-    ],
-)
-def test_conditions_that_cannot_be_honoured_are_refused(
-    backend: LocalBackend, store: Store, plan_for: MakePlan, segments: tuple[Segment, ...]
-) -> None:
+def test_more_than_one_segment_is_refused(backend: LocalBackend, store: Store, plan_for: MakePlan) -> None:
     with pytest.raises(CannotDo):
-        list(generate(replace(plan_for(), segments=segments), backend, store))
+        list(generate(replace(plan_for(), segments=(Segment("a", 9), Segment("b", 9))), backend, store))
     assert files(store) == []

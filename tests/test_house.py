@@ -14,20 +14,25 @@ from pipeline.settings import ROOT
 # Modules may import from lower levels, and from their own level unless it says otherwise.
 LEVELS = (
     ("errors", "settings"),
-    ("frames", "media", "models", "request", "words"),
+    (
+        *("events", "footage", "frames", "latents", "media", "models", "request", "sound", "strengths", "words"),
+        "commands",
+    ),
+    ("segments", "splice", "seams"),
     ("pins",),
+    ("layouts",),
     ("plan",),
-    ("events",),
     ("families",),
     ("backends", "provenance", "safety", "store", "video"),
     ("generate",),
     ("jobs",),
-    ("ui", "__main__"),
+    ("ui", "__main__", "calibrate"),
     ("app",),
 )
 WITHOUT_TORCH = (
-    *("errors", "settings", "frames", "media", "models", "request", "words"),
-    *("pins", "plan", "store", "events", "jobs", "__main__"),
+    *("errors", "settings", "events", "footage", "frames", "latents", "media", "models", "request", "sound"),
+    *("strengths", "words", "commands", "segments", "splice", "seams", "pins", "layouts", "plan", "store", "jobs"),
+    "__main__",
 )
 FOREIGN_TO_MOST = {"gradio": ("pipeline/ui/", "app.py"), "torch": ("pipeline/families/", "pipeline/tabletop/")}
 MOST_FILE_LINES, MOST_FUNCTION_LINES, MOST_PARAMETERS = 300, 50, 6

@@ -8,7 +8,7 @@ from conftest import MakePlan
 from pipeline.backends.local import LocalBackend
 from pipeline.errors import NotFound, QueueFull
 from pipeline.jobs import REMEMBERED, Job, Jobs, JobView
-from pipeline.plan import Segment
+from pipeline.segments import Segment
 from pipeline.store import Store
 
 LONG = {"steps": 100, "frames": 17}

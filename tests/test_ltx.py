@@ -2,6 +2,7 @@
 
 import shutil
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,12 +10,15 @@ import numpy as np
 import pytest
 import torch
 from conftest import MakePlan
+from diffusers.pipelines.ltx.pipeline_ltx_condition import linear_quadratic_schedule
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from pipeline.errors import Cancelled, LoadError
 from pipeline.events import Latents, Pixels
 from pipeline.families import ltx
+from pipeline.footage import read_clip
+from pipeline.frames import noise_levels
 from pipeline.models import ModelSpec
 from pipeline.plan import Plan
 from pipeline.settings import Settings
@@ -32,6 +36,7 @@ def run(family: "LTXFamily", plan: Plan, stop_after: int | None = None) -> "tupl
         plan,
         segment,
         family.encode_text(plan, segment),
+        lambda excerpt: read_clip(excerpt, plan.fps, (plan.width, plan.height)),
         lambda *step: told.append(step),
         lambda: stop_after is not None and len(told) >= stop_after,
     )
@@ -65,6 +70,14 @@ def test_latents_equal_the_bare_call_bit_for_bit(
     sample, told = run(family, plan)
     assert np.array_equal(sample.latents, bare(family, plan))
     assert sample.steps_done == plan.steps == len(told)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 5, 25, 40])
+def test_noise_levels_are_those_of_the_pipeline(steps: int) -> None:
+    assert noise_levels(steps) == pytest.approx(linear_quadratic_schedule(steps).tolist(), abs=1e-6)
+    levels = noise_levels(steps, 0.5)
+    assert levels[0] == 0.5
+    assert all(later < earlier for earlier, later in pairwise(levels))
 
 
 def test_frames_equal_those_of_the_bare_call(family: "LTXFamily", plan_for: MakePlan) -> None:

@@ -6,18 +6,19 @@ from typing import Any
 import pytest
 
 from pipeline.errors import BadRequest, CannotDo, LoadError
+from pipeline.footage import Excerpt
 from pipeline.models import ModelSpec
-from pipeline.pins import Pin
 from pipeline.plan import (
     DRAWN_SEEDS,
     Plan,
-    Segment,
     Speed,
     default_speed,
     make_plan,
     measured_speed,
 )
 from pipeline.request import parse_request
+from pipeline.segments import Kept, Made, Pin, Segment, Source
+from pipeline.sound import Sound
 from pipeline.words import unknown_words
 
 
@@ -181,7 +182,27 @@ def test_without_runs_the_registry_guesses(spec: ModelSpec) -> None:
     assert default_speed(spec) == Speed(spec.gflops_per_second, spec.decode_megapixels_per_second)
 
 
+def test_plans_from_before_pins_could_be_clips_are_read(spec: ModelSpec) -> None:
+    data = plan(spec).to_json()
+    pin = {"frame": 8, "picture": "x.png", "strength": 0.5, "fit": "pad", "focus": [0.5, 0.25]}
+    data["segments"] = [{**data["segments"][0], "pins": [pin]}]
+    (segment,) = Plan.from_json(json.loads(json.dumps(data))).segments
+    assert segment.pins == (Pin(8, Excerpt("x.png", fit="pad", focus=(0.5, 0.25)), 0.5),)
+
+
 def test_plans_survive_json(spec: ModelSpec) -> None:
-    made = replace(plan(spec, prompt="a dragon"), segments=(Segment("a", 9, (Pin(0, "x.png", 0.5),)), Segment("b", 5)))
+    made = replace(
+        plan(spec, prompt="a dragon"), segments=(Segment("a", 9, (Pin(0, Excerpt("x.png"), 0.5),)), Segment("b", 5))
+    )
     assert Plan.from_json(json.loads(json.dumps(made.to_json()))) == made
     assert made.num_frames == 14
+    clip = Excerpt("a.mp4", 0.5, 9)
+    spliced = replace(
+        made,
+        segments=(Segment("a", 13, source=Source(clip, clip, "late"), strength=0.5, rolled=True),),
+        timeline=(Kept(clip), Made(5, 3, matched=True)),
+        sound=Sound("a.mp4", 0.0, 1.5),
+    )
+    assert Plan.from_json(json.loads(json.dumps(spliced.to_json()))) == spliced
+    assert spliced.num_frames == 12
+    assert spliced.to_recipe()["segments"][0]["source"]["clip"]["file"] == "a.mp4"

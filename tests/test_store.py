@@ -1,14 +1,20 @@
 import json
 import logging
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from conftest import MakePlan
+from safetensors.numpy import save_file
 
 from pipeline.errors import NotFound, RunFailed
+from pipeline.latents import read_latents, write_latents
 from pipeline.models import ModelSpec
 from pipeline.plan import Plan, default_speed
+from pipeline.segments import Made
+from pipeline.sound import Sound
 from pipeline.store import Run, Store
 
 TIMINGS = {"load": 0.0, "text": 0.1, "denoise": 2.0, "decode": 0.3, "encode": 0.1, "total": 2.5}
@@ -18,7 +24,7 @@ def finish(store: Store, plan: Plan, state: str = "done", timings: dict[str, flo
     with store.create(plan) as draft:
         draft.clip.write_bytes(b"clip")
         draft.poster.write_bytes(b"poster")
-        draft.latents.write_bytes(b"latents")
+        write_latents(np.zeros((1, 64, 3, 4, 4), np.float32), draft.latents, (64, 64), 9, 8)
         return store.commit(draft, state=state, notes=("a note",), timings=timings or TIMINGS, peak_memory_mb=800.5)
 
 
@@ -108,3 +114,38 @@ def test_the_speed_is_that_of_the_newest_finished_runs(store: Store, spec: Model
     finish(store, plan_for(), "stopped", TIMINGS | {"denoise": 0.001})
     assert store.speed(spec).gflops == pytest.approx(100 * slow.gflops)
     assert store.speed(replace(spec, name="another")) == default_speed(spec)
+
+
+def test_a_run_is_known_by_its_name_and_by_its_file(store: Store, plan_for: MakePlan, tmp_path: Path) -> None:
+    run = finish(store, plan_for())
+    copy = tmp_path / "downloaded.mp4"
+    copy.write_bytes(run.file.read_bytes())
+    latents = run.file.parent / "latents.safetensors"
+    assert store.find_source(f"run:{run.id}") == store.find_source(str(copy)) == str(latents)
+    copy.write_bytes(b"another clip")
+    assert store.find_source(str(copy)) == str(copy)
+    with pytest.raises(NotFound):
+        store.find_source("run:nothing")
+
+
+def test_what_latents_do_not_hold_is_edited_from_the_file(store: Store, plan_for: MakePlan) -> None:
+    spliced = replace(plan_for(), timeline=(Made(0, 9),))
+    for plan in (spliced, replace(plan_for(), sound=Sound("a.mp4", 0.0, 1.0)), plan_for(frames=1)):
+        run = finish(store, plan)
+        assert store.find_source(f"run:{run.id}") == str(run.file)
+    early = finish(store, plan_for())
+    save_file({"latents": np.zeros((1, 64, 3, 4, 4), np.float32)}, early.file.parent / "latents.safetensors")
+    assert store.find_source(f"run:{early.id}") == str(early.file), "they do not say what they decode to"
+
+
+def test_sources_outlast_the_run_and_the_upload(store: Store, plan_for: MakePlan, tmp_path: Path) -> None:
+    run = finish(store, plan_for())
+    (upload := tmp_path / "my clip.mp4").write_bytes(b"mine")
+    kept, own = Path(store.keep_source(str(upload))), Path(store.keep_source(f"run:{run.id}"))
+    upload.unlink()
+    shutil.rmtree(run.file.parent)
+    assert kept.read_bytes() == b"mine"
+    assert (kept.name, own.name) == ("my clip.mp4", f"take-{run.id[:6]}.safetensors")
+    assert np.array_equal(read_latents(own), np.zeros((1, 64, 3, 4, 4)))
+    assert own.with_suffix(".mp4").read_bytes() == b"clip", "what it looks like"
+    assert store.keep_source("/gone.mp4") == "/gone.mp4"

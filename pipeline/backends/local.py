@@ -5,13 +5,22 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+from PIL import Image
 
 from pipeline.errors import CannotDo
 from pipeline.events import IsCancelled, Latents, Listener, Loading, Pixels, Step
+from pipeline.footage import Excerpt, read_clip
+from pipeline.latents import is_latents, read_latents
+from pipeline.media import fitted
 from pipeline.models import ModelSpec, get_model
 from pipeline.plan import Plan
+from pipeline.segments import Kept, Made
 from pipeline.settings import Settings
+from pipeline.splice import feather, match_colours, settle
 
 if TYPE_CHECKING:
     from pipeline.families.ltx import LTXFamily
@@ -26,7 +35,9 @@ class Take:
     latents: Latents
     frames: Iterator[Pixels]
     steps_done: int
+    steps: int
     timings: dict[str, float]
+    measures: dict[str, float]
 
 
 class LocalBackend:
@@ -54,7 +65,7 @@ class LocalBackend:
 
     def run(self, plan: Plan, on_event: Listener, cancelled: IsCancelled) -> Take:
         """Denoise a plan, telling each step; the frames of the take are decoded when they are read."""
-        _refuse_conditions(plan)
+        _refuse_many(plan)
         return self.call(lambda: self._run(plan, on_event, cancelled))
 
     def last_frame(self, model: str, latents: Latents) -> Pixels:
@@ -74,9 +85,12 @@ class LocalBackend:
         clock.lap("load")
         text = family.encode_text(plan, plan.segments[0])
         clock.lap("text")
-        sample = family.run_segment(plan, plan.segments[0], text, _timed(on_event), cancelled)
+        read = _Reader(family, plan)
+        sample = family.run_segment(plan, plan.segments[0], text, read, _timed(on_event), cancelled)
         clock.lap("denoise")
-        return Take(sample.latents, self._decode(family, sample.latents), sample.steps_done, clock.laps)
+        measures = {} if sample.change is None else {"change": sample.change}
+        frames = self._on_device(_pieces(family, plan, sample.latents, read))
+        return Take(sample.latents, frames, sample.steps_done, sample.steps, clock.laps, measures)
 
     def _load(self, spec: ModelSpec) -> "LTXFamily":
         if self._family is None or self._family.spec != spec:
@@ -84,10 +98,61 @@ class LocalBackend:
             self._family = import_module(f"pipeline.families.{spec.family}").load(spec, self._settings)
         return self._family
 
-    def _decode(self, family: "LTXFamily", latents: Latents) -> Iterator[Pixels]:
-        windows = family.decode(latents)
-        while (frames := self.call(lambda: next(windows, None))) is not None:
+    def _on_device(self, pieces: Iterator[Pixels]) -> Iterator[Pixels]:
+        while (frames := self.call(lambda: next(pieces, None))) is not None:
             yield frames
+
+
+class _Reader:
+    """Reads excerpts of clips, and of the latents of takes, at the size and rate of a plan; each once."""
+
+    def __init__(self, family: "LTXFamily", plan: Plan) -> None:
+        self._family = family
+        self._plan = plan
+        self._read: dict[Excerpt, Pixels] = {}
+        self._decoded: dict[str, Pixels] = {}
+
+    def __call__(self, excerpt: Excerpt) -> Pixels:
+        if excerpt not in self._read:
+            self._read[excerpt] = self._frames(excerpt)
+        return self._read[excerpt]
+
+    def _frames(self, excerpt: Excerpt) -> Pixels:
+        size = (self._plan.width, self._plan.height)
+        if not is_latents(excerpt.file):
+            return read_clip(excerpt, self._plan.fps, size)
+        first = round(excerpt.start * self._plan.fps)
+        whole = self._whole(excerpt.file)
+        wanted = (Image.fromarray(frame) for frame in whole[first : first + excerpt.frames])
+        return np.stack([np.asarray(fitted(frame, size, excerpt.fit, excerpt.focus)) for frame in wanted])
+
+    def _whole(self, file: str) -> Pixels:
+        if file not in self._decoded:
+            self._decoded[file] = np.concatenate(list(self._family.decode(read_latents(Path(file)))))
+        return self._decoded[file]
+
+
+def _pieces(family: "LTXFamily", plan: Plan, latents: Latents, read: _Reader) -> Iterator[Pixels]:
+    """Yield the frames of a take: what was made, or the parts that it is spliced from."""
+    if not plan.timeline:
+        yield from family.decode(latents)
+    for part in plan.timeline:
+        yield read(part.excerpt) if isinstance(part, Kept) else _made(family, plan, latents, part, read)
+
+
+def _made(family: "LTXFamily", plan: Plan, latents: Latents, part: Made, read: _Reader) -> Pixels:
+    (segment,) = plan.segments
+    if segment.rolled:
+        return family.decode_loop(latents)
+    frames = np.concatenate(list(family.decode(latents)))
+    if part.matched:
+        before, after = (read(pin.given) for pin in segment.pins)
+        frames = settle(match_colours(frames, before, after), before, after)
+    made = frames[part.start : part.start + part.frames]
+    if segment.source is None or segment.source.other is None:
+        return made
+    one, other = read(segment.source.clip), read(segment.source.other)
+    return feather(made, one[-len(made) :], other[: len(made)])
 
 
 class _Clock:
@@ -112,8 +177,6 @@ def _timed(on_event: Listener) -> Callable[[int, int, Pixels], None]:
     return on_step
 
 
-def _refuse_conditions(plan: Plan) -> None:
+def _refuse_many(plan: Plan) -> None:
     if len(plan.segments) != 1:
         raise CannotDo("segments", f"The plan has {len(plan.segments)} segments. Give exactly one.")
-    if plan.segments[0].source:
-        raise CannotDo("source", "A clip to start from is not supported yet. Leave it out.")

@@ -6,27 +6,37 @@ from pathlib import Path
 from typing import Any
 
 import diffusers
+import numpy as np
 import torch
 import transformers
 from diffusers import LTXConditionPipeline
-from diffusers.pipelines.ltx.pipeline_ltx_condition import LTXVideoCondition
 from safetensors.torch import load_file
 from torch import Tensor
 
 from pipeline.errors import Cancelled, LoadError
 from pipeline.events import IsCancelled, Latents, Pixels
+from pipeline.families.ltx_conditions import (
+    Read,
+    change_since,
+    given_latents,
+    make_conditions,
+    started_from,
+    timesteps_from,
+)
+from pipeline.families.step_watch import StepWatch
 from pipeline.frames import decode_windows, latent_shape
-from pipeline.media import read_picture
 from pipeline.models import ModelSpec
-from pipeline.plan import Plan, Segment
+from pipeline.plan import Plan
+from pipeline.segments import Segment
 from pipeline.settings import Settings
+from pipeline.splice import dissolve
 
 # Latent frames decoded at once, and their neighbours on each side. With two, no pixel differs by more than 2 of 255
 # from decoding the clip as a whole (tests/test_ltx.py); more of either costs memory or time.
 KEEP, CONTEXT = 2, 2
 PREVIEW_PATCH = 4
-# Sigmas nearer to each other than this are one, as the pipeline and its scheduler have it.
-TOLERANCE = 1e-6
+# Latent frames of the other end that stand on each side of a loop when it is decoded: the decoder sees so far.
+LEAD = 4
 
 OnStep = Callable[[int, int, Pixels], None]
 TextEmbeds = dict[str, Tensor | None]
@@ -34,10 +44,15 @@ TextEmbeds = dict[str, Tensor | None]
 
 @dataclass(frozen=True)
 class Sample:
-    """What denoising left: normalised latents (1, channels, frames, height, width) after so many steps."""
+    """What denoising left: normalised latents (1, channels, frames, height, width) after so many of its steps.
+
+    `change` is how far they are from what they started from, 0..1 (see strengths.CHANGES), None where from noise.
+    """
 
     latents: Latents
     steps_done: int
+    steps: int
+    change: float | None = None
 
 
 def load(spec: ModelSpec, settings: Settings) -> "LTXFamily":
@@ -100,16 +115,24 @@ class LTXFamily:
         return dict(zip(names, embeds, strict=True))
 
     def run_segment(
-        self, plan: Plan, segment: Segment, text: TextEmbeds, on_step: OnStep, cancelled: IsCancelled
+        self, plan: Plan, segment: Segment, text: TextEmbeds, read: Read, on_step: OnStep, cancelled: IsCancelled
     ) -> Sample:
-        """Denoise one segment; when cancelled, stop after the step and return what the model had by then."""
+        """Denoise one segment; when cancelled, stop after the step and return what the model had by then.
+
+        `read` returns the frames of an excerpt (frames, height, width, 3) at the size of the plan.
+        """
         if cancelled():
             raise Cancelled("Stopped before the first step, so there is nothing to keep. Start it again when you like.")
         shape = latent_shape(segment.frames, plan.height, plan.width, self.spec.frame_grid, self.spec.side_stride)
-        told = self._told(on_step, plan.steps)
-        watch = _StepWatch(self._first_noise(plan.seed, shape), _given(segment, shape), told, cancelled)
+        start = self._start(segment, read)
+        timesteps, total = timesteps_from(plan.steps, segment.strength if segment.source else 1.0)
+        given = given_latents(segment, shape, self.spec.frame_grid)
+        noise, told = self._first_noise(plan.seed, shape), self._told(on_step, total)
+        if start is not None:
+            noise = torch.lerp(start.flatten(2).transpose(1, 2), noise, timesteps[0] / 1000)
+        watch = StepWatch(noise, given, told, cancelled, segment.rolled)
         latents = self.pipe(
-            conditions=_conditions(plan, segment),
+            conditions=make_conditions(segment, read),
             width=plan.width,
             height=plan.height,
             num_frames=segment.frames,
@@ -122,10 +145,28 @@ class LTXFamily:
             output_type="latent",
             return_dict=False,
             callback_on_step_end=watch,
+            **started_from(start, timesteps),
             **text,
         )[0]
-        kept = latents if watch.done == plan.steps else watch.estimate
-        return Sample(kept.float().cpu().numpy(), watch.done)
+        kept = (watch.unrolled(latents) if watch.done == total else watch.estimate).float().cpu()
+        change = None if start is None else change_since(kept, start.cpu(), segment, self.spec.frame_grid)
+        return Sample(kept.numpy(), watch.done, total, change)
+
+    @torch.no_grad()
+    def encode(self, frames: Pixels) -> Tensor:
+        """Encode frames (n, height, width, 3) to normalised latents (1, channels, t, h, w)."""
+        vae = self.pipe.vae
+        pixels = torch.from_numpy(frames).to(vae.device, vae.dtype).permute(3, 0, 1, 2)[None] / 127.5 - 1
+        mean, std = (values.view(1, -1, 1, 1, 1) for values in (vae.latents_mean, vae.latents_std))
+        latents: Tensor = (vae.encode(pixels).latent_dist.mode() - mean) * vae.config.scaling_factor / std
+        return latents.float()
+
+    def decode_loop(self, latents: Latents) -> Pixels:
+        """Decode latents that have no beginning: every latent frame among its neighbours, around the end."""
+        around = latents.take(range(-LEAD, latents.shape[2] + LEAD), axis=2, mode="wrap")
+        grid, first = self.spec.frame_grid, (LEAD - 1) * self.spec.frame_grid + 1
+        frames = np.concatenate(list(self.decode(around)))
+        return frames[first : first + grid * latents.shape[2]]
 
     def decode(self, latents: Latents) -> Iterator[Pixels]:
         """Decode window by window into frames (n, height, width, 3), so that memory does not grow with length."""
@@ -162,6 +203,15 @@ class LTXFamily:
         pixels: Tensor = (video[0].float() * 127.5 + 127.5).round().clamp(0, 255).to(torch.uint8)
         return pixels.permute(1, 2, 3, 0).cpu().numpy()
 
+    def _start(self, segment: Segment, read: Read) -> Tensor | None:
+        if segment.source is None:
+            return None
+        clip, other = segment.source.clip, segment.source.other
+        frames = (
+            read(clip) if other is None else dissolve(read(clip), read(other), segment.frames, segment.source.curve)
+        )
+        return self.encode(frames)
+
     def _first_noise(self, seed: int, shape: tuple[int, int, int]) -> Tensor:
         # What the pipeline draws first from a generator with this seed, packed into tokens as it does.
         generator = torch.Generator("cpu").manual_seed(seed)
@@ -170,66 +220,6 @@ class LTXFamily:
 
     def _told(self, on_step: OnStep, total: int) -> Callable[[int, Tensor], None]:
         return lambda done, estimate: on_step(done, total, self.preview(estimate))
-
-
-class _StepWatch:
-    """The pipeline's step callback: estimates the finished latents after each step and passes a stop on.
-
-    `given` (frames, height, width) holds how strongly each latent is given, 0..1: such a token has a sigma of its own,
-    never above 1 - strength, and waits until the others are there.
-    """
-
-    def __init__(
-        self, noise: Tensor, given: Tensor, on_step: Callable[[int, Tensor], None], cancelled: IsCancelled
-    ) -> None:
-        self.estimate = noise
-        self.done = 0
-        self._latents = noise
-        self._shape = given.shape
-        self._highest = 1 - given.flatten()
-        self._on_step = on_step
-        self._cancelled = cancelled
-
-    def __call__(self, pipe: Any, index: int, timestep: Tensor, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Take the latents after a step (1, tokens, channels) at this timestep."""
-        # Pictures that are given elsewhere than at frame 0 are tokens in front of the clip's own.
-        stepped = tensors["latents"][:, -len(self._highest) :]
-        clean = self._foresee(pipe.scheduler, timestep.cpu(), stepped)
-        self.estimate = clean.transpose(1, 2).reshape(1, -1, *self._shape)
-        self._latents = stepped
-        self.done = index + 1
-        self._on_step(self.done, self.estimate)
-        if self._cancelled():
-            pipe._interrupt = True
-        return {}
-
-    def _foresee(self, scheduler: Any, timestep: Tensor, stepped: Tensor) -> Tensor:
-        sigma = timestep / scheduler.config.num_train_timesteps
-        own = self._highest.clamp(max=float(sigma))
-        # The scheduler's own rule for the next sigma, with its tolerance.
-        sigmas = scheduler.sigmas.cpu()
-        following = torch.where(sigmas < own[:, None] - TOLERANCE, sigmas, 0.0).amax(1)
-        share = (own / (own - following).clamp(min=TOLERANCE))[:, None].to(stepped.device)
-        moves = (sigma - TOLERANCE < self._highest)[:, None].to(stepped.device)
-        return torch.where(moves, self._latents - share * (self._latents - stepped), stepped)
-
-
-def _given(segment: Segment, shape: tuple[int, int, int]) -> Tensor:
-    """How strongly each latent (frames, height, width) is given; only what stands at frame 0 takes its place."""
-    given = torch.zeros(shape)
-    for pin in segment.pins:
-        if pin.frame == 0:
-            given[0] = pin.strength
-    return given
-
-
-def _conditions(plan: Plan, segment: Segment) -> list[LTXVideoCondition] | None:
-    size = (plan.width, plan.height)
-    pictures = [(pin, read_picture(pin.picture, size, pin.fit, pin.focus)) for pin in segment.pins]
-    # Without any, the pipeline wants None.
-    return [
-        LTXVideoCondition(image=picture, frame_index=pin.frame, strength=pin.strength) for pin, picture in pictures
-    ] or None
 
 
 def _set_attention(pipe: Any, backend: str) -> None:

@@ -9,10 +9,15 @@ from PIL import Image
 
 from pipeline.models import ModelSpec
 from pipeline.plan import Plan
-from pipeline.ui.composer import Composer, build_prompt, build_rest
-from pipeline.ui.controls import Input
+from pipeline.segments import Pin
+from pipeline.ui.composer import Composer, build_examples, build_prompt, build_rest
+from pipeline.ui.controls import LONGEST_SECONDS, Input, build_slider
 
 TASK = "animate"
+EXAMPLES: tuple[tuple[str, Mapping[str, str]], ...] = (
+    ("the green cube turns", {"image": "cube.png"}),
+    ("the red ball rolls right", {"image": "rolls-first.png", "last": "rolls-last.png"}),
+)
 FITS = [("Crop", "crop"), ("Pad", "pad")]
 
 
@@ -20,24 +25,68 @@ def build_animate_tab(spec: ModelSpec) -> Composer:
     """Build the composer from the model's row."""
     with gr.Tab("Animate", id=TASK), gr.Column(elem_classes="composer"):
         prompt = build_prompt(TASK, "What happens to the picture?", "the red ball rolls right")
+        examples = build_examples(*EXAMPLES)
         with gr.Row(elem_classes="the-pictures"):
             first, last = _picture("First frame", "first"), _picture("Last frame", "last")
+        more = _more(spec)
         fit = gr.Radio(FITS, value="crop", label="Another shape", elem_id="fit", elem_classes="the-fit")
         controls, make, contract = build_rest(TASK, spec, "As given")
-    own: dict[str, Input] = {"image": first, "last": last, "fit": fit}
+    own: dict[str, Input] = {"image": first, "last": last, "fit": fit, **more}
     return Composer(
-        TASK, prompt, (), controls, make, contract, own,
-        needed=("image", "last"), asks="Give a first frame, a last frame, or both.",
+        TASK, prompt, examples, controls, make, contract, own, reshape=reshape,
+        needed=("image", "last", "between"), asks="Give a first frame, a last frame, or both.",
         restore_own=lambda plan: restore_pictures(own, plan),
     )  # fmt: skip
 
 
+def reshape(asked: dict[str, Any]) -> dict[str, Any]:
+    """Make a still of the picture in between, and a point of where to crop."""
+    asked = dict(asked)
+    second, picture, kept = (asked.pop(name, None) for name in ("second", "between", "kept"))
+    across, down = (asked.pop(name, 0.5) for name in ("across", "down"))
+    stills = {"at": [{"seconds": float(second), "image": picture, "strength": float(kept)}]} if picture else {}
+    return asked | stills | {"focus": [float(across), float(down)], "strength": float(asked["strength"])}
+
+
 def restore_pictures(own: Mapping[str, Input], plan: Plan) -> dict[Block, Any]:
     """Return the task's own fields as they made this plan; a picture that is gone is left empty."""
+    end = plan.num_frames - 1
     pins = {pin.frame: pin for pin in plan.segments[0].pins}
-    shown = {"image": pins.get(0), "last": pins.get(plan.num_frames - 1)}
-    pictures: dict[Block, Any] = {own[name]: pin and _open(pin.picture) for name, pin in shown.items()}
-    return pictures | {own["fit"]: next(iter(pins.values())).fit}
+    between = next((pin for pin in pins.values() if 0 < pin.frame < end), None)
+    shown = {"image": pins.get(0), "last": pins.get(end), "between": between}
+    pictures: dict[Block, Any] = {own[name]: pin and _open(pin.given.file) for name, pin in shown.items()}
+    return pictures | _restore_numbers(own, plan, between)
+
+
+def _restore_numbers(own: Mapping[str, Input], plan: Plan, between: Pin | None) -> dict[Block, Any]:
+    any_pin = plan.segments[0].pins[0]
+    ends = [pin.strength for pin in plan.segments[0].pins if pin is not between]
+    return {
+        own["fit"]: any_pin.given.fit,
+        own["across"]: any_pin.given.focus[0],
+        own["down"]: any_pin.given.focus[1],
+        own["strength"]: next(iter(ends), 1.0),
+        own["second"]: between.frame / plan.fps if between else 1.0,
+        own["kept"]: between.strength if between else 1.0,
+    }
+
+
+def _more(spec: ModelSpec) -> dict[str, Input]:
+    """Build what is folded away: a picture in between, how closely all are kept, and where to crop."""
+    step = 1 / spec.fps
+    with gr.Accordion("In between, strength, crop", open=False, elem_id="animate-more", elem_classes="the-advanced"):
+        with gr.Row(elem_classes="the-pictures"):
+            between = _picture("In between", "between")
+            with gr.Column(min_width=140):
+                second = build_slider("At second", "between-second", (step, LONGEST_SECONDS, step), 1.0)
+                kept = build_slider("Its strength", "between-strength", (0.1, 1, 0.05), 1.0)
+        strength = build_slider("Strength of the first and last frame", "animate-strength", (0.1, 1, 0.05), 1.0)
+        with gr.Row():
+            across = build_slider("Crop around: across", "across", (0, 1, 0.05), 0.5)
+            down = build_slider("down", "down", (0, 1, 0.05), 0.5)
+    return {
+        "between": between, "second": second, "kept": kept, "strength": strength, "across": across, "down": down,
+    }  # fmt: skip
 
 
 def _open(path: str) -> Image.Image | None:

@@ -36,7 +36,7 @@ class Clip:
     @property
     def download_name(self) -> str:
         """A file name that tells what is inside and with which seed it was made."""
-        words = re.sub(r"[^a-z0-9]+", "-", self.prompt.lower()).strip("-")[:40].strip("-")
+        words = re.sub(r"[^a-z0-9]+", "-", self.plan.title.lower()).strip("-")[:40].strip("-")
         return f"onetake-{words or 'clip'}-{self.plan.seed}{Path(self.url).suffix}"
 
 
@@ -61,14 +61,18 @@ def _facts(run: Run) -> tuple[tuple[str, str], ...]:
     )
 
 
-def find_clip(store: Store, run_id: str | None) -> Clip | None:
-    """Return the clip of a run id, None when there is no such run."""
-    if run_id is None:
-        return None
+def find_run(store: Store, run_id: str | None) -> Run | None:
+    """Return the run of an id, None when there is no such run."""
     try:
-        return clip_of(store.get(run_id))
+        return store.get(run_id) if run_id else None
     except NotFound:
         return None
+
+
+def find_clip(store: Store, run_id: str | None) -> Clip | None:
+    """Return the clip of a run id, None when there is no such run."""
+    run = find_run(store, run_id)
+    return clip_of(run) if run else None
 
 
 def example_clip(settings: Settings) -> Clip | None:

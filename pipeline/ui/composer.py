@@ -12,6 +12,15 @@ from pipeline.plan import Plan
 from pipeline.ui.controls import Controls, Input, Values, build_controls
 
 
+@dataclass(frozen=True)
+class Example:
+    """A chip that makes a take on one click: its words, and the files of its fields in assets/examples."""
+
+    words: str
+    chip: gr.Button
+    files: Mapping[str, str] = field(default_factory=dict)
+
+
 def nothing_own(plan: Plan) -> dict[Block, Any]:  # noqa: ARG001, other tasks need the plan
     """Restore the fields of a task that has none of its own."""
     return {}
@@ -21,13 +30,16 @@ def nothing_own(plan: Plan) -> dict[Block, Any]:  # noqa: ARG001, other tasks ne
 class Composer:
     """The parts of one tab.
 
-    `own` are the fields that only its task has, by their names in the request; of `needed`, one must be filled in, or
-    `asks` is said; `restore_own` sets the task's own fields to what made a plan.
+    `own` are the fields that only its task has, by their names in the request, and `reshape` makes all values what the
+    request wants; of `needed`, one must be filled in (`all_needed`: each; or else the prompt where
+    `words_suffice`), or `asks` is said; `restore_own` sets
+    the task's own fields to what made a plan. `inner` are tabs inside the tab, where the task is one of several;
+    `carries` is the field that a take on the stage is carried into.
     """
 
     task: str
     prompt: gr.Textbox
-    examples: tuple[gr.Button, ...]
+    examples: tuple[Example, ...]
     controls: Controls
     make: gr.Button
     contract: gr.HTML
@@ -35,6 +47,13 @@ class Composer:
     needed: tuple[str, ...] = ()
     asks: str = ""
     restore_own: Callable[[Plan], dict[Block, Any]] = nothing_own
+    reshape: Callable[[dict[str, Any]], dict[str, Any]] = dict
+    all_needed: bool = False
+    words_needed: bool = True
+    words_suffice: bool = False
+    carries: str = ""
+    tab: str = ""
+    inner: gr.Tabs | None = None
 
     @property
     def inputs(self) -> list[Input]:
@@ -42,28 +61,48 @@ class Composer:
         return [self.prompt, *self.own.values(), *self.controls.inputs]
 
     @property
+    def filled_in(self) -> list[Input]:
+        """Return the fields that begin empty: the prompt, and the task's own files and words."""
+        return [self.prompt, *(p for p in self.own.values() if isinstance(p, gr.File | gr.Image | gr.Textbox))]
+
+    def emptied(self) -> dict[Block, Any]:
+        """Return the fields that begin empty as they began."""
+        return {part: "" if isinstance(part, gr.Textbox) else None for part in self.filled_in}
+
+    @property
     def starters(self) -> tuple[gr.Button, ...]:
         """Return everything that starts a take."""
-        return (self.make, *self.examples)
+        return (self.make, *(example.chip for example in self.examples))
+
+    def choose(self, tabs: gr.Tabs) -> dict[Block, Any]:
+        """Return what brings this composer to the front of the page's tabs."""
+        inside: dict[Block, Any] = {self.inner: gr.Tabs(selected=self.task)} if self.inner else {}
+        return {tabs: gr.Tabs(selected=self.tab or self.task), **inside}
+
+    def words(self, values: Values) -> str:
+        """Return the prompt; in a tab that was never opened it is not even empty."""
+        return values[self.prompt] or ""
 
     def read(self, values: Values, prompt: str) -> dict[str, Any]:
         """Return the fields of a request; a field of the task's own that is empty is left out."""
         own = {name: values[part] for name, part in self.own.items() if values[part] not in (None, "")}
-        return {"task": self.task, "prompt": prompt, **own, **self.controls.read(values)}
+        return self.reshape({"task": self.task, "prompt": prompt, **self.controls.read(values), **own})
 
     def missing(self, values: Values) -> str:
         """Return what to ask for first, or nothing when a plan can be made."""
-        filled = [name for name in self.needed if values[self.own[name]]]
-        return "" if filled or not self.needed else self.asks
+        filled = [bool(values[self.own[name]]) for name in self.needed]
+        filled += [bool(self.words(values).strip())] if self.words_suffice else []
+        enough = all(filled) if self.all_needed else any(filled) or not filled
+        return "" if enough else self.asks
 
     def busy(self) -> dict[Block, Any]:
         """Return the composer while the stage follows a take."""
-        waiting: dict[Block, Any] = {chip: gr.Button(interactive=False) for chip in self.examples}
+        waiting: dict[Block, Any] = {each.chip: gr.Button(interactive=False) for each in self.examples}
         return {self.make: gr.Button("Making…", interactive=False), **waiting}
 
     def idle(self) -> dict[Block, Any]:
         """Return the composer when a take can be made."""
-        open_again: dict[Block, Any] = {chip: gr.Button(interactive=True) for chip in self.examples}
+        open_again: dict[Block, Any] = {each.chip: gr.Button(interactive=True) for each in self.examples}
         return {self.make: gr.Button("Make video", interactive=True), **open_again}
 
 
@@ -75,8 +114,22 @@ def build_prompt(task: str, label: str, placeholder: str) -> gr.Textbox:
     )  # fmt: skip
 
 
-def build_rest(task: str, spec: ModelSpec, follows: str | None = None) -> tuple[Controls, gr.Button, gr.HTML]:
-    """Build what stands under every task's own fields: the shared controls, the button and the contract."""
-    controls = build_controls(task, spec, follows)
+def build_rest(
+    task: str, spec: ModelSpec, follows: str | None = None, seconds: float | None = 2.0
+) -> tuple[Controls, gr.Button, gr.HTML]:
+    """Build what stands under every task's own fields: the shared controls, the button and the contract.
+
+    `seconds` is the length to begin with, None where what is given decides it.
+    """
+    controls = build_controls(task, spec, follows, seconds)
     make = gr.Button("Make video", variant="primary", elem_id=f"{task}-make", elem_classes="the-make")
     return controls, make, gr.HTML(elem_id=f"{task}-contract", elem_classes="the-contract")
+
+
+def build_examples(*examples: tuple[str, Mapping[str, str]]) -> tuple[Example, ...]:
+    """Build a chip for each pair of words and files."""
+    with gr.Row(elem_classes="the-examples"):
+        gr.HTML('<span class="examples-title">Or play an example</span>')
+        return tuple(
+            Example(words, gr.Button(words, size="sm", elem_classes="chip"), files) for words, files in examples
+        )

@@ -13,7 +13,7 @@ from pipeline.errors import BadRequest
 from pipeline.models import MODELS, ModelSpec
 from pipeline.plan import Plan
 
-Input = gr.Radio | gr.Slider | gr.Textbox | gr.Dropdown | gr.Image
+Input = gr.Radio | gr.Slider | gr.Textbox | gr.Dropdown | gr.Image | gr.File
 Values = Mapping[Component, Any]
 
 # The slider offers the lengths that people ask for; the exact field reaches the model's limit.
@@ -41,6 +41,7 @@ class Controls:
     height: gr.Textbox
     frames: gr.Textbox
     deliver: gr.Dropdown
+    timed: bool = True
 
     @property
     def inputs(self) -> tuple[Input, ...]:
@@ -74,7 +75,9 @@ class Controls:
 
     def _length(self, values: Values) -> dict[str, Any]:
         frames = read_whole("frames", values[self.frames])
-        return {"seconds": values[self.seconds]} if frames is None else {"frames": frames}
+        if frames is not None:
+            return {"frames": frames}
+        return {"seconds": values[self.seconds]} if self.timed else {}
 
     def restore(self, plan: Plan, spec: ModelSpec) -> dict[Block, Any]:
         """Return the values that make this plan again."""
@@ -114,14 +117,15 @@ def read_whole(field: str, text: str | None) -> int | None:
     return int(text)
 
 
-def build_controls(task: str, spec: ModelSpec, follows: str | None = None) -> Controls:
+def build_controls(task: str, spec: ModelSpec, follows: str | None, length: float | None) -> Controls:
     """Build the row of shape, length and seed, and the folded advanced settings; ids begin with the task.
 
-    `follows` is what the first choice of shape is called where the model's shapes may follow what is given.
+    `follows` is what the first choice of shape is called where the model's shapes may follow what is given; `length`
+    are the seconds to begin with, None where what is given decides.
     """
     shape = _shape(task, spec, follows)
     with gr.Row(elem_classes="length-and-seed"):
-        seconds = _seconds(task, spec)
+        seconds = _seconds(task, spec, length)
         seed, dice = _seed(task)
     with gr.Accordion("Advanced", open=False, elem_id=f"{task}-advanced", elem_classes="the-advanced"):
         with gr.Row():
@@ -134,6 +138,7 @@ def build_controls(task: str, spec: ModelSpec, follows: str | None = None) -> Co
     return Controls(
         shape=shape, seconds=seconds, seed=seed, dice=dice, model=model, steps=steps,
         guidance_scale=guidance_scale, width=width, height=height, frames=frames, deliver=deliver,
+        timed=length is not None,
     )  # fmt: skip
 
 
@@ -148,13 +153,15 @@ def _shape(task: str, spec: ModelSpec, follows: str | None) -> gr.Radio:
     return gr.Radio(choices, value=start, label="Shape", elem_id=f"{task}-shape", elem_classes="the-shape")
 
 
-def _seconds(task: str, spec: ModelSpec) -> gr.Slider:
-    start = (spec.frames - 1) / spec.fps
+def _seconds(task: str, spec: ModelSpec, length: float | None) -> gr.Slider:
     step = spec.frame_grid / spec.fps
-    return _slider("Seconds", f"{task}-seconds", (SHORTEST_SECONDS, LONGEST_SECONDS, step), start)
+    slider = build_slider("Seconds", f"{task}-seconds", (SHORTEST_SECONDS, LONGEST_SECONDS, step), length or step)
+    slider.visible = length is not None
+    return slider
 
 
-def _slider(label: str, elem_id: str, ends_and_step: tuple[float, float, float], value: float) -> gr.Slider:
+def build_slider(label: str, elem_id: str, ends_and_step: tuple[float, float, float], value: float) -> gr.Slider:
+    """Build a slider whose value is judged by the plan."""
     least, most, step = ends_and_step
     slider = gr.Slider(
         least,
@@ -212,8 +219,8 @@ def _deliver(task: str) -> gr.Dropdown:
 
 
 def _sampling(task: str, spec: ModelSpec) -> tuple[gr.Slider, gr.Slider]:
-    steps = _slider("Steps", f"{task}-steps", (1, spec.max_steps, 1), spec.steps)
-    guidance = _slider("Guidance", f"{task}-guidance", (1, spec.max_guidance_scale, 0.5), spec.guidance_scale)
+    steps = build_slider("Steps", f"{task}-steps", (1, spec.max_steps, 1), spec.steps)
+    guidance = build_slider("Guidance", f"{task}-guidance", (1, spec.max_guidance_scale, 0.5), spec.guidance_scale)
     return steps, guidance
 
 

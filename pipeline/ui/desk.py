@@ -19,13 +19,16 @@ from pipeline.request import Request, parse_request, with_sources
 from pipeline.settings import Settings
 from pipeline.store import Store
 from pipeline.ui import clips, details, library
-from pipeline.ui.composer import Composer
+from pipeline.ui.clip_field import offered
+from pipeline.ui.composer import Composer, Example
 from pipeline.ui.header import header
 from pipeline.ui.stage import Stage, Updates
 from pipeline.ui.warmup import WarmUp
+from pipeline.video import read_frames
 
 # An unwritten prompt has a contract too: it stands there before the first word.
 PLACEHOLDER = "a ball"
+GONE = "This take is no longer there. Choose another one from the library."
 NOTHING_KEPT = "It was stopped before its first step was done, so there is nothing to keep. Make it again."
 
 
@@ -47,7 +50,7 @@ class House:
 
     def plan(self, asked: dict[str, Any]) -> Plan:
         """Check a request and turn it into a plan, at the speed measured on this machine."""
-        return self._plan(parse_request(asked))
+        return self._plan(with_sources(parse_request(asked), self.store.find_source))
 
     def submit(self, asked: dict[str, Any]) -> Job:
         """Keep copies of what a request gives, and queue its plan."""
@@ -60,8 +63,11 @@ class House:
         return make_plan(request, spec, self.speeds[spec.name])
 
     def last_picture(self, run_id: str) -> Image.Image:
-        """Return a run's last frame as the model made it; raise an OnetakeError when the run is gone."""
+        """Return a run's last frame as it was made, or spliced; raise an OnetakeError without the run."""
         run = self.store.get(run_id)
+        if run.plan.timeline:
+            *_, last = read_frames(run.file)
+            return Image.fromarray(last)
         return Image.fromarray(self.backend.last_frame(run.plan.model, self.store.latents(run)))
 
     def find_job(self, job_id: str | None) -> Job | None:
@@ -104,22 +110,24 @@ class Desk:
     @property
     def restored(self) -> list[Block]:
         """Return what changes when a clip's recipe is set again."""
-        return [self.tabs, *(part for composer in self.composers for part in composer.inputs)]
+        inner = {composer.inner for composer in self.composers if composer.inner}
+        return [self.tabs, *inner, *(part for composer in self.composers for part in composer.inputs)]
 
     def contract(self, composer: Composer, values: dict[Component, Any]) -> str:
         """Say what would come out of the controls as they stand."""
-        return self._contract(composer, values, values[composer.prompt])
+        return self._contract(composer, values, composer.words(values))
 
     def contract_while_typing(self, composer: Composer, values: dict[Component, Any]) -> str:
         """Say the same, but do not judge the word that is being typed."""
-        head, _, _ = values[composer.prompt].rpartition(" ")
+        head, _, _ = composer.words(values).rpartition(" ")
         return self._contract(composer, values, head)
 
     def _contract(self, composer: Composer, values: dict[Component, Any], prompt: str) -> str:
         if missing := composer.missing(values):
             return f'<p class="promise">{escape(missing)}</p>'
         try:
-            plan = self.house.plan(composer.read(values, prompt if prompt.strip() else PLACEHOLDER))
+            unwritten = PLACEHOLDER if composer.words_needed else ""
+            plan = self.house.plan(composer.read(values, prompt if prompt.strip() else unwritten))
         except OnetakeError as error:
             return refusal(error)
         return f'<p class="promise">{escape(plan.contract())}</p>{details.notes_list(plan.notes)}'
@@ -127,7 +135,7 @@ class Desk:
     def make(self, composer: Composer, values: dict[Component, Any]) -> Iterator[Updates]:
         """Submit a take and follow it; what is refused is said under the button."""
         try:
-            job = self.house.submit(composer.read(values, values[composer.prompt]))
+            job = self.house.submit(composer.read(values, composer.words(values)))
         except OnetakeError as error:
             yield {composer.contract: refusal(error)}
             return
@@ -186,20 +194,39 @@ class Desk:
         """Set every control to what made the clip on the stage, in the tab that made it."""
         composer = self._composer(clip.plan.task)
         controls = composer.controls.restore(clip.plan, get_model(clip.plan.model))
-        tab = gr.Tabs(selected=composer.task)
-        return {self.tabs: tab, composer.prompt: clip.prompt, **controls, **composer.restore_own(clip.plan)}
+        own = {composer.prompt: clip.plan.segments[0].prompt, **composer.restore_own(clip.plan)}
+        return {**composer.choose(self.tabs), **controls, **own}
 
     def go_on(self, clip: clips.Clip) -> Updates:
         """Carry the end of the clip on the stage into the Animate tab, ready to run."""
         composer = self._composer("animate")
-        there: Updates = {self.tabs: gr.Tabs(selected=composer.task)}
         try:
             picture = self.house.last_picture(clip.run_id or "")
         except OnetakeError as error:
-            return {**there, composer.contract: refusal(error)}
+            return {**composer.choose(self.tabs), composer.contract: refusal(error)}
+        return self._carried(composer, clip, {composer.own["image"]: picture})
+
+    def carry(self, task: str, clip: clips.Clip) -> Updates:
+        """Carry the clip on the stage into another tab, ready to run; it is edited from its unmarked latents."""
+        composer = self._composer(task)
+        run = clips.find_run(self.house.store, clip.run_id)
+        if run is None:
+            return {**composer.choose(self.tabs), composer.contract: refusal(NotFound(GONE))}
+        own: Updates = {composer.own[composer.carries]: offered(run.file), composer.controls.seconds: gr.skip()}
+        # The other clip of a transition waits for this one.
+        kept: Updates = {composer.own["second"]: gr.skip()} if "second" in composer.own else {}
+        return self._carried(composer, clip, own | kept)
+
+    def _carried(self, composer: Composer, clip: clips.Clip, own: Updates) -> Updates:
         controls = composer.controls.restore(clip.plan, get_model(clip.plan.model))
-        fresh: Updates = {composer.prompt: clip.prompt, composer.own["image"]: picture, composer.own["last"]: None}
-        return {**there, **controls, composer.controls.seed: "", **fresh}
+        fresh: Updates = {composer.prompt: clip.prompt, composer.controls.seed: "", composer.controls.frames: ""}
+        return {**composer.choose(self.tabs), **composer.emptied(), **controls, **fresh, **own}
+
+    def play_example(self, composer: Composer, example: Example) -> Updates:
+        """Fill in an example's words and files; what else can be filled in is emptied."""
+        folder = self.house.settings.assets / "examples"
+        files: Updates = {composer.own[name]: offered(folder / file) for name, file in example.files.items()}
+        return composer.emptied() | files | {composer.prompt: example.words}
 
     def tick(self, job_id: str | None, shown: clips.Clip | None) -> Updates:
         """Look after what nobody follows: the model's loading, and a take that left the stage.

@@ -1,9 +1,11 @@
 """What stands under a finished clip, as HTML: the download, its notes and its recipe."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from html import escape
+from pathlib import Path
 
 from pipeline.models import get_model
+from pipeline.segments import Kept, Part
 from pipeline.ui.clips import Clip
 
 
@@ -44,5 +46,23 @@ def _settings(clip: Clip) -> tuple[tuple[str, str], ...]:
         ("Length", f"{plan.num_frames} frames at {plan.fps} a second"),
         ("Steps", str(plan.steps)),
         ("Guidance", f"{plan.guidance_scale:g}"),
+        *_given(clip),
         *clip.facts,
     )
+
+
+def _given(clip: Clip) -> Iterator[tuple[str, str]]:
+    (segment,) = clip.plan.segments
+    if segment.source:
+        yield "Noise level", f"{segment.strength:g}"
+    if segment.rolled:
+        yield "Loop", "latents turned in time"
+    names = dict.fromkeys(Path(excerpt.file).name for excerpt in segment.excerpts)
+    if names:
+        yield "Given", ", ".join(names)
+    if clip.plan.timeline:
+        yield "Parts", " + ".join(_part(part) for part in clip.plan.timeline)
+
+
+def _part(part: Part) -> str:
+    return f"{part.frames} frames {'kept' if isinstance(part, Kept) else 'made'}"

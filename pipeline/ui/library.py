@@ -21,7 +21,7 @@ def strip(runs: Sequence[Run], running: JobView | None, shown: str | None) -> st
 
 
 def _card(clip: Clip, on_stage: bool) -> str:
-    words = escape(clip.prompt, quote=True)
+    words = escape(clip.plan.title, quote=True)
     source = "" if clip.is_picture else f'data-clip="{clip.url}"'
     return (
         f'<button class="card" data-open="{clip.run_id}" {source} title="{words}" '
@@ -31,7 +31,7 @@ def _card(clip: Clip, on_stage: bool) -> str:
 
 
 def _running(view: JobView) -> str:
-    words = escape(view.plan.prompt, quote=True)
+    words = escape(view.plan.title, quote=True)
     return (
         f'<button class="card is-running" data-follow="{view.id}" title="{words}" '
         f'aria-label="Back to the running take: {words}"><i aria-hidden="true"></i>'

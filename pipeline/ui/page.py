@@ -11,6 +11,8 @@ from pipeline.ui.api import add_endpoints
 from pipeline.ui.composer import Composer
 from pipeline.ui.desk import Desk, House
 from pipeline.ui.header import header
+from pipeline.ui.join_tab import build_join_tab
+from pipeline.ui.restyle_tab import build_restyle_tab
 from pipeline.ui.stage import build_stage
 from pipeline.ui.text_tab import build_text_tab
 
@@ -51,7 +53,8 @@ def _parts(house: House) -> Desk:
     top = gr.HTML(header(house.spec, house.settings, house.warm_up), elem_id="top")
     with gr.Column(elem_id="desk"):
         with gr.Tabs(elem_id="tabs") as tabs:
-            composers = (build_text_tab(house.spec), build_animate_tab(house.spec))
+            given = (build_text_tab(house.spec), build_animate_tab(house.spec), build_restyle_tab(house.spec))
+            composers = (*given, *build_join_tab(house.spec))
         stage = build_stage()
         strip = gr.HTML(elem_id="library", js_on_load=LIBRARY_CLICKS)
     # The state holds an id that cannot be guessed, so its fixed secret guards nothing: it only lets
@@ -71,7 +74,10 @@ def _wire_contract(page: gr.Blocks, desk: Desk, composer: Composer) -> None:
 def _wire_making(desk: Desk, composer: Composer) -> list[Dependency]:
     outputs = [*desk.outputs, composer.contract, desk.job]
     making = {"fn": partial(desk.make, composer), "inputs": set(composer.inputs), "outputs": outputs, **FOLLOWING}
-    chosen = [chip.click(lambda words: words, chip, composer.prompt, **AT_ONCE) for chip in composer.examples]
+    chosen = [
+        example.chip.click(partial(desk.play_example, composer, example), None, composer.filled_in, **AT_ONCE)
+        for example in composer.examples
+    ]
     return [composer.make.click(**making), *(choice.then(**making) for choice in chosen)]
 
 
@@ -89,6 +95,8 @@ def _wire_stage(desk: Desk) -> None:
 def _wire_going_on(desk: Desk) -> None:
     outputs = [*desk.restored, *(composer.contract for composer in desk.composers)]
     desk.stage.go_on.click(desk.go_on, desk.stage.shown, outputs, **AT_ONCE)
+    for task, button in desk.stage.carries.items():
+        button.click(partial(desk.carry, task), desk.stage.shown, outputs, **AT_ONCE)
 
 
 def _wire_library(desk: Desk, follows: list[Dependency]) -> None:

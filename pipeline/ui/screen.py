@@ -55,7 +55,7 @@ def clip(shown: Clip) -> str:
     else:
         inside = (
             f'<video class="take" {_ratio(shown.plan)} src="{shown.url}" {_poster(shown)} '
-            f"aria-label={_quoted(shown.prompt)} autoplay loop muted playsinline controls></video>"
+            f"aria-label={_quoted(shown.plan.title)} autoplay loop muted playsinline controls></video>"
         )
     return _figure(inside, shown.plan, "is-done")
 
@@ -116,7 +116,7 @@ def _bar(words: str, share: float) -> str:
 
 
 def _figure(inside: str, plan: Plan, state: str) -> str:
-    words = escape(plan.prompt)
+    words = escape(plan.title)
     return (
         f'<figure class="screen {state}"><div class="mat">{inside}</div>'
         f"<figcaption><q>{words}</q><span>{_slate(plan)}</span></figcaption></figure>"
@@ -133,7 +133,7 @@ def _ratio(plan: Plan) -> str:
 
 
 def _alt(shown: Clip) -> str:
-    return f"alt={_quoted(shown.prompt)}"
+    return f"alt={_quoted(shown.plan.title)}"
 
 
 def _poster(shown: Clip) -> str:

@@ -1,5 +1,6 @@
 """The stage: one place that shows the running take, then the clip, its notes and its recipe."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,10 @@ from pipeline.ui import details, screen
 from pipeline.ui.clips import Clip
 
 Updates = dict[Block, Any]
+# Where a clip can be carried, by task.
+ONWARD = {"restyle": "Restyle", "loop": "Loop", "transition": "Transition"}
+# Tasks that begin with a clip, not with a picture.
+MOVING = ("restyle", "loop")
 
 
 @dataclass(frozen=True)
@@ -25,6 +30,7 @@ class Stage:
     download: gr.HTML
     again: gr.Button
     go_on: gr.Button
+    carries: Mapping[str, gr.Button]
     details: gr.HTML
     shown: gr.State
 
@@ -32,7 +38,11 @@ class Stage:
     def outputs(self) -> list[Block]:
         """Everything that a handler may change."""
         running = [self.running, self.progress, self.stop]
-        return [self.screen, *running, self.result, self.download, self.go_on, self.details, self.shown]
+        return [self.screen, *running, self.result, self.download, *self._onward, self.details, self.shown]
+
+    @property
+    def _onward(self) -> list[gr.Button]:
+        return [self.go_on, *self.carries.values()]
 
     def follow(self, view: JobView) -> Updates:
         """Show a job that is under way."""
@@ -53,6 +63,10 @@ class Stage:
             self.result: gr.Row(visible=True),
             self.download: details.download(clip),
             self.go_on: gr.Button(visible=clip.run_id is not None),
+            **{
+                button: gr.Button(visible=clip.run_id is not None and not (clip.is_picture and task in MOVING))
+                for task, button in self.carries.items()
+            },
             self.details: details.notes_and_recipe(clip),
             self.shown: clip,
         }
@@ -81,7 +95,12 @@ def build_stage() -> Stage:
             stop = gr.Button("Stop", elem_id="stop", variant="stop", min_width=90, scale=0)
         with gr.Row(elem_id="result", visible=False) as result:
             download = gr.HTML(elem_id="download-slot")
-            again = gr.Button("Use again", elem_id="again", elem_classes="action", min_width=110, scale=0)
-            go_on = gr.Button("Go on from its end", elem_id="go-on", elem_classes="action", min_width=180, scale=0)
+            again = _action("Use again", "again", 110)
+            go_on = _action("Go on from its end", "go-on", 180)
+            carries = {task: _action(label, f"carry-{task}", 90) for task, label in ONWARD.items()}
         under = gr.HTML(elem_id="details")
-    return Stage(picture, running, progress, stop, result, download, again, go_on, under, gr.State(None))
+    return Stage(picture, running, progress, stop, result, download, again, go_on, carries, under, gr.State(None))
+
+
+def _action(label: str, elem_id: str, min_width: int) -> gr.Button:
+    return gr.Button(label, elem_id=elem_id, elem_classes="action", min_width=min_width, scale=0)

@@ -3,7 +3,7 @@
 import gradio as gr
 
 from pipeline.models import ModelSpec
-from pipeline.ui.composer import Composer, build_prompt, build_rest
+from pipeline.ui.composer import Composer, build_examples, build_prompt, build_rest
 
 TASK = "text"
 EXAMPLES = (
@@ -18,12 +18,6 @@ def build_text_tab(spec: ModelSpec) -> Composer:
     """Build the composer from the model's row."""
     with gr.Tab("Text", id=TASK), gr.Column(elem_classes="composer"):
         prompt = build_prompt(TASK, "What happens in this take?", "a green ball rolls right on sand at night")
-        examples = _examples()
+        examples = build_examples(*((words, {}) for words in EXAMPLES))
         controls, make, contract = build_rest(TASK, spec)
     return Composer(TASK, prompt, examples, controls, make, contract)
-
-
-def _examples() -> tuple[gr.Button, ...]:
-    with gr.Row(elem_classes="the-examples"):
-        gr.HTML('<span class="examples-title">Or play an example</span>')
-        return tuple(gr.Button(words, size="sm", elem_classes="chip") for words in EXAMPLES)

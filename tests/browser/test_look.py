@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from playwright.sync_api import Browser, FloatRect, Page, expect
 
 NAMELESS = """() => [...document.querySelectorAll('button, input, textarea, select, a[href], video')]
@@ -41,6 +42,28 @@ def test_nothing_important_needs_scrolling_on_a_desktop(page: Page) -> None:
     for selector in ("#text-prompt", "#text-make", "#text-contract", "#screen", "#library h2"):
         found = box(page, selector)
         assert found["y"] + found["height"] <= 800, selector
+
+
+@pytest.mark.parametrize(
+    ("task", "tabs"),
+    [
+        ("animate", ["Animate"]),
+        ("restyle", ["Video"]),
+        ("loop", ["Loop & transition"]),
+        ("transition", ["Loop & transition", "Transition"]),
+    ],
+)
+def test_every_tab_fits_a_desktop_and_a_phone(page: Page, task: str, tabs: list[str]) -> None:
+    for tab in tabs:
+        page.get_by_role("tab", name=tab, exact=True).click()
+    make = box(page, f"#{task}-make")
+    assert make["y"] + make["height"] <= 800
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.wait_for_timeout(300)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert page.evaluate(NAMELESS) == []
+    worst, words = page.evaluate(CONTRAST)[0]
+    assert worst >= 4.5, words
 
 
 def test_on_a_phone_the_stage_comes_right_after_the_button(page: Page) -> None:

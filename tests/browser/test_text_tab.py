@@ -18,7 +18,10 @@ def write(page: Page, words: str) -> None:
 def advanced(page: Page, **values: str) -> None:
     page.locator("#text-advanced > button").click()
     for name, value in values.items():
-        page.locator(f"#text-{name} input").first.fill(value)
+        field = page.locator(f"#text-{name} input").first
+        field.fill(value)
+        field.blur()
+        expect(field).to_have_value(value)
 
 
 def make(page: Page) -> None:

@@ -1,0 +1,76 @@
+"""How a segment is told to LTXConditionPipeline: its pins as conditions, its source as latents at a noise level."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from diffusers.pipelines.ltx.pipeline_ltx_condition import LTXVideoCondition
+from PIL import Image
+from torch import Tensor
+
+from pipeline.events import Pixels
+from pipeline.footage import Excerpt
+from pipeline.frames import noise_levels
+from pipeline.segments import Segment
+
+Read = Callable[[Excerpt], Pixels]
+
+# Latent frames of a later clip that become tokens in front: the pipeline's num_prefix_latent_frames.
+PREFIX = 2
+# Sigmas nearer to each other than this are one, as the pipeline and its scheduler have it.
+TOLERANCE = 1e-6
+
+
+def given_latents(segment: Segment, shape: tuple[int, int, int], grid: int) -> Tensor:
+    """How strongly each latent (frames, height, width) is given.
+
+    What stands at frame 0 takes its place. Elsewhere a picture, and a clip's first latents, are tokens in front; the
+    rest of a clip takes its place.
+    """
+    given = torch.zeros(shape)
+    for pin in segment.pins:
+        first = pin.frame // grid + (PREFIX if pin.frame else 0)
+        given[first : pin.frame // grid + (pin.given.frames - 1) // grid + 1] = pin.strength
+    return given
+
+
+def make_conditions(segment: Segment, read: Read) -> list[LTXVideoCondition] | None:
+    """Return the pictures and clips that are given, None where there are none, as the pipeline wants it."""
+    conditions = []
+    for pin in segment.pins:
+        frames = [Image.fromarray(frame) for frame in read(pin.given)]
+        shown = {"image": frames[0]} if len(frames) == 1 else {"video": frames}
+        conditions.append(LTXVideoCondition(**shown, frame_index=pin.frame, strength=pin.strength))
+    return conditions or None
+
+
+def timesteps_from(steps: int, strength: float) -> tuple[list[float], int]:
+    """Return the timesteps from a noise level on, and how many they are."""
+    levels = noise_levels(steps, strength)
+    return [1000 * level for level in levels], len(levels)
+
+
+def started_from(start: Tensor | None, timesteps: list[float]) -> dict[str, Any]:
+    """Return what makes the pipeline take up latents at the first of these timesteps.
+
+    It counts a strength in steps and ignores latents at a strength of one; a timestep in front that is never taken
+    makes it start at the second, whichever it is.
+    """
+    if start is None:
+        return {}
+    count = len(timesteps)
+    strength = (count + 0.5) / (count + 1)
+    return {"latents": start, "timesteps": [1000.0, *timesteps], "denoise_strength": strength}
+
+
+def change_since(latents: Tensor, start: Tensor, segment: Segment, grid: int) -> float:
+    """Return the distance of latents to where they started, 1 for two that have nothing to do with each other.
+
+    Only what is made counts, not the frames that are given around it, unless all latents hold some of those.
+    """
+    made = torch.ones(latents.shape[2], dtype=torch.bool)
+    for pin in segment.pins:
+        made[pin.frame // grid : (pin.frame + pin.given.frames - 1) // grid + 1] = False
+    if not made.any():
+        made[:] = True
+    return float(((latents - start)[:, :, made].square().mean() / 2).sqrt())

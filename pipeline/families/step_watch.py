@@ -1,0 +1,71 @@
+"""What watches the pipeline's steps: it foresees the finished latents, passes a stop on, and turns a loop."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pipeline.events import IsCancelled
+from pipeline.families.ltx_conditions import TOLERANCE
+
+
+class StepWatch:
+    """The pipeline's step callback: estimates the finished latents after each step and passes a stop on.
+
+    `given` (frames, height, width) holds how strongly each latent is given, 0..1: such a token has a sigma of its own,
+    never above 1 - strength, and waits until the others are there. Where the segment is rolled, the latents are turned
+    in time by a frame after each step.
+    """
+
+    def __init__(
+        self,
+        noise: Tensor,
+        given: Tensor,
+        on_step: Callable[[int, Tensor], None],
+        cancelled: IsCancelled,
+        rolled: bool = False,
+    ) -> None:
+        self.estimate = noise
+        self.done = 0
+        self._latents = noise
+        self._shape = given.shape
+        self._highest = 1 - given.flatten()
+        self._on_step = on_step
+        self._cancelled = cancelled
+        self.rolled = rolled
+        self._turned = 0
+
+    def unrolled(self, latents: Tensor) -> Tensor:
+        """Turn latents (1, channels, frames, height, width) back to where they began."""
+        return latents.roll(-self._turned, 2)
+
+    def __call__(self, pipe: Any, index: int, timestep: Tensor, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Take the latents after a step (1, tokens, channels) at this timestep."""
+        # Pictures that are given elsewhere than at frame 0 are tokens in front of the clip's own.
+        stepped = tensors["latents"][:, -len(self._highest) :]
+        clean = self._foresee(pipe.scheduler, timestep.cpu(), stepped)
+        self.estimate = self.unrolled(clean.transpose(1, 2).reshape(1, -1, *self._shape))
+        self._latents = self._turn(stepped)
+        self.done = index + 1
+        self._on_step(self.done, self.estimate)
+        if self._cancelled():
+            pipe._interrupt = True
+        return {"latents": self._latents} if self.rolled else {}
+
+    def _turn(self, tokens: Tensor) -> Tensor:
+        """Turn the latents of a loop by a frame, so that each is once the first, the last, and in between."""
+        if not self.rolled:
+            return tokens
+        self._turned += 1
+        return tokens.view(1, *self._shape, -1).roll(1, 1).flatten(1, 3)
+
+    def _foresee(self, scheduler: Any, timestep: Tensor, stepped: Tensor) -> Tensor:
+        sigma = timestep / scheduler.config.num_train_timesteps
+        own = self._highest.clamp(max=float(sigma))
+        # The scheduler's own rule for the next sigma, with its tolerance.
+        sigmas = scheduler.sigmas.cpu()
+        following = torch.where(sigmas < own[:, None] - TOLERANCE, sigmas, 0.0).amax(1)
+        share = (own / (own - following).clamp(min=TOLERANCE))[:, None].to(stepped.device)
+        moves = (sigma - TOLERANCE < self._highest)[:, None].to(stepped.device)
+        return torch.where(moves, self._latents - share * (self._latents - stepped), stepped)

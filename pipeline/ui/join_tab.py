@@ -1,0 +1,100 @@
+"""The tab for loops and transitions: a clip that ends where it begins, and two clips made into one."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import gradio as gr
+from gradio.blocks import Block
+
+from pipeline.models import ModelSpec
+from pipeline.plan import Plan
+from pipeline.segments import Kept
+from pipeline.ui.clip_field import build_clip, offered
+from pipeline.ui.composer import Composer, build_examples, build_prompt, build_rest
+from pipeline.ui.controls import Controls, Input
+from pipeline.ui.restyle_tab import with_range
+
+TAB = "join"
+SEAMS = [("Short", "short"), ("Normal", "normal"), ("Long", "long")]
+CURVES = [("Evenly", "linear"), ("Early", "early"), ("Late", "late"), ("Hold", "hold")]
+LOOP_EXAMPLES: tuple[tuple[str, Mapping[str, str]], ...] = (
+    ("a yellow cube turns on grass", {}),
+    ("a yellow cone turns over water at sunset", {"video": "cone.mp4"}),
+)
+TRANSITION_EXAMPLES: tuple[tuple[str, Mapping[str, str]], ...] = (
+    ("a ball becomes a cone", {"first": "ball.mp4", "second": "cone.mp4"}),
+)
+
+
+def build_join_tab(spec: ModelSpec) -> tuple[Composer, Composer]:
+    """Build both composers from the model's row."""
+    with gr.Tab("Loop & transition", id=TAB), gr.Tabs(elem_classes="inner-tabs") as inner:
+        return _loop(spec, inner), _transition(spec, inner)
+
+
+def _loop(spec: ModelSpec, inner: gr.Tabs) -> Composer:
+    with gr.Tab("Loop", id="loop"), gr.Column(elem_classes="composer"):
+        video = build_clip("A clip, or none to loop the words alone", "loop-video")
+        prompt = build_prompt("loop", "What does it show?", "a yellow cube turns on grass")
+        examples = build_examples(*LOOP_EXAMPLES)
+        with gr.Row():
+            seam = gr.Radio(SEAMS, value="normal", label="Seam", elem_id="seam", elem_classes="the-fit")
+            part = gr.Textbox(
+                label="Only a part, in seconds", placeholder="all of it, or 0..1.5", max_lines=1, elem_id="loop-range"
+            )
+        controls, make, contract = build_rest("loop", spec, "As given")
+    own: dict[str, Input] = {"video": video, "seam": seam, "range": part}
+    return Composer(
+        "loop", prompt, examples, controls, make, contract, own, reshape=_reshape_loop, carries="video", tab=TAB,
+        needed=("video",), words_needed=False, words_suffice=True, asks="Give a clip, or say what the loop shows.",
+        inner=inner, restore_own=lambda plan: restore_loop(own, plan) | restore_length(controls, plan),
+    )  # fmt: skip
+
+
+def _transition(spec: ModelSpec, inner: gr.Tabs) -> Composer:
+    with gr.Tab("Transition", id="transition"), gr.Column(elem_classes="composer"):
+        with gr.Row(elem_classes="two-clips"):
+            first, second = build_clip("From", "first-clip"), build_clip("To", "second-clip")
+        prompt = build_prompt("transition", "What is seen in between? (may stay empty)", "a ball becomes a cone")
+        examples = build_examples(*TRANSITION_EXAMPLES)
+        curve = gr.Radio(CURVES, value="linear", label="Takes over", elem_id="curve", elem_classes="the-fit")
+        controls, make, contract = build_rest("transition", spec, "As given", seconds=1.0)
+    own: dict[str, Input] = {"first": first, "second": second, "curve": curve}
+    return Composer(
+        "transition", prompt, examples, controls, make, contract, own, needed=("first", "second"), carries="first",
+        asks="Give two clips, or pictures.", all_needed=True, words_needed=False, tab=TAB, inner=inner,
+        restore_own=lambda plan: restore_transition(own, plan) | restore_length(controls, plan),
+    )  # fmt: skip
+
+
+def _reshape_loop(asked: dict[str, Any]) -> dict[str, Any]:
+    """Read the range; a clip has a length of its own, words have the slider's and no seam."""
+    left_out = ("seconds",) if "video" in asked else ("seam",)
+    return with_range({name: value for name, value in asked.items() if name not in left_out})
+
+
+def restore_length(controls: Controls, plan: Plan) -> dict[Block, Any]:
+    """Return the seconds of what was made; where clips are kept around it they decide the rest."""
+    made = sum(part.frames for part in plan.timeline if not isinstance(part, Kept))
+    return {controls.seconds: made / plan.fps, controls.frames: ""}
+
+
+def restore_loop(own: Mapping[str, Input], plan: Plan) -> dict[Block, Any]:
+    """Return the loop's own fields as they made this plan."""
+    kept = [part.excerpt for part in plan.timeline if isinstance(part, Kept)]
+    if not kept:
+        return {own["video"]: None, own["seam"]: "normal", own["range"]: ""}
+    start, end = kept[0].start, kept[0].start + kept[0].frames / plan.fps
+    made = plan.num_frames - kept[0].frames
+    seam = "short" if made < plan.fps * 0.75 else "normal" if made < plan.fps * 1.5 else "long"
+    return {own["video"]: offered(kept[0].file), own["seam"]: seam, own["range"]: f"{start:g}..{end:g}"}
+
+
+def restore_transition(own: Mapping[str, Input], plan: Plan) -> dict[Block, Any]:
+    """Return the transition's own fields as they made this plan."""
+    source = plan.segments[0].source
+    if source is None or source.other is None:
+        return {}
+    return {
+        own["first"]: offered(source.clip.file), own["second"]: offered(source.other.file), own["curve"]: source.curve,
+    }  # fmt: skip
