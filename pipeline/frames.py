@@ -77,17 +77,19 @@ def denoise_flops(network: Network, tokens: int, steps: int, guidance_scale: flo
 def decode_windows(latent_frames: int, time_stride: int, keep: int, context: int) -> list[Window]:
     """Split latent frames into windows of `keep`, each decoded with `context` more on both sides.
 
-    Short clips are one window. Latent frame 0 is one frame, every other one is time_stride frames;
-    a window's own first latent frame decodes to one frame only, so it must be context unless it is frame 0.
+    Short clips are one window. All windows of a long one are equally long, because every new length costs memory of its
+    own: those at the ends have more context on their inner side. Latent frame 0 is one frame, every other one is
+    time_stride frames; a window's own first latent frame decodes to one frame only, so it must be context unless it is
+    frame 0.
     """
     if latent_frames <= keep + 2 * context:
         return [Window(0, latent_frames, 0, (latent_frames - 1) * time_stride + 1)]
-    windows = []
+    length, windows = keep + 2 * context, []
     for first in range(0, latent_frames, keep):
         last = min(first + keep, latent_frames)
-        start, stop = max(first - context, 0), min(last + context, latent_frames)
+        start = min(max(first - context, 0), latent_frames - length)
         frame, end = max((first - 1) * time_stride + 1, 0), (last - 1) * time_stride + 1
-        windows.append(Window(start, stop, frame - start * time_stride, end - frame))
+        windows.append(Window(start, start + length, frame - start * time_stride, end - frame))
     return windows
 
 

@@ -1,7 +1,6 @@
 """The one road: a plan goes to a backend, its steps and frames come back, a checked file lands in the store."""
 
 import queue
-import resource
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -12,6 +11,7 @@ from pipeline.backends.local import Take
 from pipeline.errors import OnetakeError, RunFailed
 from pipeline.events import IsCancelled, Listener, Loading, Pixels, Step
 from pipeline.latents import write_latents
+from pipeline.peak import process_peak_mb
 from pipeline.plan import Plan
 from pipeline.safety import check_clip, check_latents
 from pipeline.seams import SeamGauge
@@ -167,5 +167,4 @@ def _rounded(timings: dict[str, float]) -> dict[str, float]:
 def _peak_mb(backend: Backend) -> float:
     """Return the peak of the card, or on a processor that of this whole process since its start."""
     on_card = backend.device_memory_mb()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024 if on_card is None else on_card
-    return round(peak, 1)
+    return round(process_peak_mb() if on_card is None else on_card, 1)

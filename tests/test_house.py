@@ -23,7 +23,7 @@ LEVELS = (
     ("layouts",),
     ("plan",),
     ("families",),
-    ("backends", "provenance", "safety", "store", "video"),
+    ("backends", "peak", "provenance", "safety", "store", "video"),
     ("generate",),
     ("jobs",),
     ("ui", "__main__", "calibrate"),

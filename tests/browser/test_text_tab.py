@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from pipeline.video import read_frames, read_recipe
 
@@ -15,13 +15,23 @@ def write(page: Page, words: str) -> None:
     page.locator("#text-prompt textarea").fill(words)
 
 
+SETTLES_MS, TRIES = 300, 20
+
+
 def advanced(page: Page, **values: str) -> None:
     page.locator("#text-advanced > button").click()
     for name, value in values.items():
-        field = page.locator(f"#text-{name} input").first
+        type_into(page, page.locator(f"#text-{name} input").first, value)
+
+
+def type_into(page: Page, field: Locator, value: str) -> None:
+    """Type until it stays: a field that just came out of a closed accordion writes its first value a moment later."""
+    for _ in range(TRIES):
         field.fill(value)
-        field.blur()
-        expect(field).to_have_value(value)
+        page.wait_for_timeout(SETTLES_MS)
+        if field.input_value() == value:
+            return
+    raise AssertionError(f"{value} does not stay in the field")
 
 
 def make(page: Page) -> None:
