@@ -16,7 +16,7 @@ from pipeline.plan import Plan
 from pipeline.safety import check_clip, check_latents
 from pipeline.seams import SeamGauge
 from pipeline.store import Draft, Run, Store
-from pipeline.video import resized, write_clip, write_poster
+from pipeline.video import kept_whole, resized, write_clip, write_poster
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,8 @@ def _write(draft: Draft, take: Take, emit: Callable[[Event], None]) -> tuple[dic
     plan = draft.plan
     reel = _Reel(check_clip(take.frames), plan.num_frames, emit)
     recipe = {"app": "Onetake", "plan": plan.to_recipe()}
-    write_clip(resized(reel, plan.delivered), draft.clip, plan.fps, recipe, plan.sound)
+    whole = reel if draft.told_by_latents else kept_whole(reel, draft.unmarked, plan.fps, plan.sound)
+    write_clip(resized(whole, plan.delivered), draft.clip, plan.fps, recipe, plan.sound)
     write_poster(reel.poster, draft.poster)
     write_latents(take.latents, draft.latents, (plan.width, plan.height), plan.segments[0].frames, plan.fps)
     encode = time.perf_counter() - started - reel.seconds

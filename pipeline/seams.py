@@ -41,5 +41,11 @@ class SeamGauge:
         return max(across) / median(inside) if across and inside else None
 
 
+def calm_start(pictures: Pixels) -> int:
+    """Return the picture (n, height, width, 3) of an endless loop that differs least from the one before it."""
+    changes = [_change(before, after) for before, after in zip(np.roll(pictures, 1, axis=0), pictures, strict=True)]
+    return int(np.argmin(changes))
+
+
 def _change(one: Pixels, other: Pixels) -> float:
     return float(np.abs(one.astype(np.int16) - other).mean())

@@ -78,6 +78,16 @@ class Draft:
         """Where the unmarked latents go; they are never served."""
         return self.folder / LATENTS
 
+    @property
+    def unmarked(self) -> Path:
+        """Where the frames of a take go that its latents do not tell; they are never served."""
+        return self.folder / f"{take_name(self.id)}.mkv"
+
+    @property
+    def told_by_latents(self) -> bool:
+        """Return whether the latents decode to all that the take is, or it is a picture, whose file has no loss."""
+        return self.plan.num_frames == 1 or not (self.plan.timeline or self.plan.sound)
+
 
 class Store:
     """The runs under one folder, newest first."""
@@ -109,21 +119,23 @@ class Store:
         return self.get(draft.id)
 
     def find_source(self, path: str) -> str:
-        """Return where a source lies: for a run, by `run:` and its id or by its file, its unmarked latents.
+        """Return where a source lies: for a run, by `run:` and its id or by its file, what it was before any loss.
 
-        Latents are of what was generated: a picture, a spliced clip and one with sound are taken from their files.
+        That is its unmarked latents, or, of a take that was spliced or sounds, its frames; of a picture the file.
         """
         run = self._run_of(path)
         if run is None:
             return path
-        own, plan = run.file.parent / LATENTS, run.plan
-        whole = plan.num_frames > 1 and not plan.timeline and plan.sound is None and tells_its_size(own)
-        return str(own if whole else run.file)
+        draft = Draft(run.id, run.file.parent, run.plan)
+        if draft.unmarked.is_file():
+            return str(draft.unmarked)
+        whole = run.plan.num_frames > 1 and draft.told_by_latents and tells_its_size(draft.latents)
+        return str(draft.latents if whole else run.file)
 
     def keep_source(self, path: str) -> str:
         """Copy what a user gives beside the runs and return the copy's path; what cannot be read stays where it is."""
         source, run = Path(self.find_source(path)), self._run_of(path)
-        stem = f"take-{run.id[:6]}" if run else source.stem
+        stem = take_name(run.id) if run else source.stem
         try:
             kept = self.home / ".sources" / _mark(source)[:MARK] / f"{stem}{source.suffix}"
             kept.parent.mkdir(parents=True, exist_ok=True)
@@ -180,6 +192,11 @@ class Store:
             files = {name: path.parent / record[name] for name in ("file", "poster")}
             self._read_before[path] = Run(**{**record, **files, "plan": plan, "notes": notes})
         return self._read_before[path]
+
+
+def take_name(run_id: str) -> str:
+    """Return what a run is called where it is given to another one."""
+    return f"take-{run_id[:6]}"
 
 
 def _mark(path: Path) -> str:

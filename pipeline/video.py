@@ -5,10 +5,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import av
 import numpy as np
+from av.container import OutputContainer
+from av.video import VideoStream
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
@@ -19,6 +21,7 @@ from pipeline.sound import Sound, SoundTrack
 # CRF 18 is where H.264 at its default preset stops differing visibly from its source.
 # Its macroblock tree is off: with it, small clips of equal frames came out as different files (tests/test_generate.py).
 X264 = {"crf": "18", "preset": "medium", "x264-params": "mbtree=0"}
+LOSSLESS: tuple[str, str, dict[str, str]] = ("ffv1", "bgr0", {})
 PNG_KEY = "recipe"
 
 
@@ -35,6 +38,20 @@ def write_clip(
             _write_png(frames, path, recipe)
         else:
             _write_mp4(frames, path, fps, recipe, sound)
+    except (OSError, av.FFmpegError) as error:
+        raise RunFailed(f"{path.name} could not be written: {error}. Free some disk space and try again.") from error
+
+
+def kept_whole(pieces: Iterable[Pixels], path: Path, fps: int, sound: Sound | None) -> Iterator[Pixels]:
+    """Pass pieces of frames (n, height, width, 3) on as they come, and write them to a Matroska file without loss."""
+    try:
+        with av.open(str(path), "w") as container:
+            film = _Film(container, LOSSLESS, fps, sound)
+            for piece in pieces:
+                for picture in piece:
+                    film.write(picture)
+                yield piece
+            film.finish()
     except (OSError, av.FFmpegError) as error:
         raise RunFailed(f"{path.name} could not be written: {error}. Free some disk space and try again.") from error
 
@@ -75,16 +92,36 @@ def _resize(piece: Pixels, size: tuple[int, int]) -> Pixels:
 def _write_mp4(frames: Iterable[Pixels], path: Path, fps: int, recipe: str, sound: Sound | None) -> None:
     with av.open(str(path), "w", options={"movflags": "+faststart"}) as container:
         container.metadata["comment"] = recipe
-        stream = container.add_stream("libx264", rate=Fraction(fps), options=X264)
-        stream.pix_fmt = "yuv420p"
-        track = SoundTrack(container, sound)
-        for index, picture in enumerate(chain.from_iterable(frames), start=1):
-            if not stream.codec_context.is_open:
-                stream.height, stream.width = picture.shape[:2]
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
-            track.write_until(index / fps)
-        container.mux(stream.encode())
-        track.finish()
+        film = _Film(container, ("libx264", "yuv420p", X264), fps, sound)
+        for picture in chain.from_iterable(frames):
+            film.write(picture)
+        film.finish()
+
+
+class _Film:
+    """Pictures (height, width, 3) and the sound beside them, encoded into an open file by (codec, format, options)."""
+
+    def __init__(
+        self, container: OutputContainer, encoding: tuple[str, str, dict[str, str]], fps: int, sound: Sound | None
+    ) -> None:
+        codec, pixels, options = encoding
+        self._container = container
+        self._stream = cast("VideoStream", container.add_stream(codec, rate=Fraction(fps), options=options))
+        self._stream.pix_fmt = pixels
+        self._track = SoundTrack(container, sound)
+        self._fps = fps
+        self._written = 0
+
+    def write(self, picture: Pixels) -> None:
+        if not self._written:
+            self._stream.height, self._stream.width = picture.shape[:2]
+        self._container.mux(self._stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        self._written += 1
+        self._track.write_until(self._written / self._fps)
+
+    def finish(self) -> None:
+        self._container.mux(self._stream.encode())
+        self._track.finish()
 
 
 def _write_png(frames: Iterable[Pixels], path: Path, recipe: str) -> None:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pipeline.seams import SeamGauge
+from pipeline.seams import SeamGauge, calm_start
 from pipeline.splice import CURVES, dissolve, feather, match_colours, settle, shares
 
 
@@ -83,3 +83,8 @@ def test_a_clip_that_stands_still_has_no_seam() -> None:
     gauge.feed(grey(10, 10, 10, 90))
     assert gauge.worst([3]) is None
     assert SeamGauge().worst([0]) is None
+
+
+def test_a_loop_may_begin_wherever_it_moves_least() -> None:
+    assert calm_start(grey(10, 30, 31, 60)) == 2
+    assert calm_start(grey(10, 30, 60, 12)) == 0, "the last picture stands before the first"

@@ -128,11 +128,14 @@ def test_a_run_is_known_by_its_name_and_by_its_file(store: Store, plan_for: Make
         store.find_source("run:nothing")
 
 
-def test_what_latents_do_not_hold_is_edited_from_the_file(store: Store, plan_for: MakePlan) -> None:
-    spliced = replace(plan_for(), timeline=(Made(0, 9),))
-    for plan in (spliced, replace(plan_for(), sound=Sound("a.mp4", 0.0, 1.0)), plan_for(frames=1)):
+def test_what_latents_do_not_hold_is_edited_from_its_frames(store: Store, plan_for: MakePlan) -> None:
+    for plan in (replace(plan_for(), timeline=(Made(0, 9),)), replace(plan_for(), sound=Sound("a.mp4", 0.0, 1.0))):
         run = finish(store, plan)
-        assert store.find_source(f"run:{run.id}") == str(run.file)
+        assert store.find_source(f"run:{run.id}") == str(run.file), "runs of before have no such file"
+        (frames := run.file.parent / f"take-{run.id[:6]}.mkv").write_bytes(b"frames")
+        assert store.find_source(f"run:{run.id}") == str(frames)
+    picture = finish(store, plan_for(frames=1))
+    assert store.find_source(f"run:{picture.id}") == str(picture.file)
     early = finish(store, plan_for())
     save_file({"latents": np.zeros((1, 64, 3, 4, 4), np.float32)}, early.file.parent / "latents.safetensors")
     assert store.find_source(f"run:{early.id}") == str(early.file), "they do not say what they decode to"

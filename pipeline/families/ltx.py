@@ -27,6 +27,7 @@ from pipeline.families.step_watch import StepWatch
 from pipeline.frames import decode_windows, latent_shape
 from pipeline.models import ModelSpec
 from pipeline.plan import Plan
+from pipeline.seams import calm_start
 from pipeline.segments import Segment
 from pipeline.settings import Settings
 from pipeline.splice import dissolve
@@ -149,6 +150,9 @@ class LTXFamily:
             **text,
         )[0]
         kept = (watch.unrolled(latents) if watch.done == total else watch.estimate).float().cpu()
+        if segment.rolled:
+            # Where a loop begins is free. Players stop for a moment there, which shows least where little moves.
+            kept = kept.roll(-calm_start(self.preview(kept)), 2)
         change = None if start is None else change_since(kept, start.cpu(), segment, self.spec.frame_grid)
         return Sample(kept.numpy(), watch.done, total, change)
 

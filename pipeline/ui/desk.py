@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from html import escape
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -13,11 +14,12 @@ from PIL import Image
 from pipeline.backends.local import LocalBackend
 from pipeline.errors import NotFound, OnetakeError
 from pipeline.jobs import Job, Jobs, JobView
+from pipeline.latents import is_latents
 from pipeline.models import ModelSpec, default_model, get_model
 from pipeline.plan import Plan, Speed, make_plan
 from pipeline.request import Request, parse_request, with_sources
 from pipeline.settings import Settings
-from pipeline.store import Store
+from pipeline.store import RUN, Store
 from pipeline.ui import clips, details, library
 from pipeline.ui.clip_field import offered
 from pipeline.ui.composer import Composer, Example
@@ -65,8 +67,9 @@ class House:
     def last_picture(self, run_id: str) -> Image.Image:
         """Return a run's last frame as it was made, or spliced; raise an OnetakeError without the run."""
         run = self.store.get(run_id)
-        if run.plan.timeline:
-            *_, last = read_frames(run.file)
+        source = self.store.find_source(RUN + run_id)
+        if not is_latents(source):
+            *_, last = read_frames(Path(source))
             return Image.fromarray(last)
         return Image.fromarray(self.backend.last_frame(run.plan.model, self.store.latents(run)))
 
