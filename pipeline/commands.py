@@ -65,9 +65,7 @@ def _add_animate(commands: Any) -> None:
     command.add_argument(
         "--at", metavar="SECONDS=IMAGE", type=_still, action="append", help="a picture in between; may be repeated"
     )
-    command.add_argument(
-        "--strength", metavar="S", type=float, help="how closely to keep the first and last frame, 0..1"
-    )
+    command.add_argument("--strength", metavar="S", type=float, help="how closely to keep the pictures, 0..1")
     _add_fitting(command)
     _add_sampling(command, "animate", ("image", "last", "at", "strength", "fit", "focus"))
 

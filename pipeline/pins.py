@@ -55,7 +55,8 @@ def _look_once(path: str, field: str, still: bool, _as_of: tuple[int, int]) -> G
 
 def pins_of(request: AnimateRequest, num_frames: int, fps: int) -> Iterator[Pin]:
     """Yield the pins of a request in their order in time; raise BadRequest for what lies outside of the clip."""
-    stills = [(still.seconds * fps, still.image, still.strength) for still in request.at]
+    own = ((still, request.strength if still.strength is None else still.strength) for still in request.at)
+    stills = [(still.seconds * fps, still.image, strength) for still, strength in own]
     ends = [(0.0, request.image, request.strength), (num_frames - 1.0, request.last, request.strength)]
     taken: set[int] = set()
     for at, path, strength in sorted((*stills, *ends), key=lambda each: each[0]):

@@ -109,13 +109,13 @@ class TextRequest(ClipRequest):
 
 
 class Still(BaseModel):
-    """A picture that the clip shows at a time in seconds, with a strength of 0..1."""
+    """A picture that the clip shows at a time in seconds, with a strength of 0..1 or that of the whole request."""
 
     model_config = STRICT
 
     seconds: float = Field(ge=0)
     image: str
-    strength: Strength = 1.0
+    strength: Strength | None = None
 
 
 class FittedRequest(ClipRequest):

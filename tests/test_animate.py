@@ -56,6 +56,11 @@ def test_pictures_stand_where_they_were_asked_for(spec: ModelSpec, picture: str)
     assert Plan.from_json(plan.to_json()) == plan
 
 
+def test_a_picture_in_between_is_kept_as_closely_as_the_others(spec: ModelSpec, picture: str) -> None:
+    plan = animate(spec, at=[{"seconds": 1.0, "image": picture}], strength=0.4)
+    assert [pin.strength for pin in plan.segments[0].pins] == [0.4]
+
+
 def test_the_shape_follows_the_picture_and_cropping_is_told(spec: ModelSpec, picture: str) -> None:
     plan = animate(spec, image=picture)
     assert (plan.width, plan.height) == spec.shapes["ultrawide"]

@@ -38,7 +38,7 @@ def _loop(spec: ModelSpec, inner: gr.Tabs) -> Composer:
         prompt = build_prompt("loop", "What does it show?", "a yellow cube turns on grass")
         examples = build_examples(*LOOP_EXAMPLES)
         with gr.Row():
-            seam = gr.Radio(SEAMS, value="normal", label="Seam", elem_id="seam", elem_classes="the-fit")
+            seam = gr.Radio(SEAMS, value="normal", label="Seam of a clip", elem_id="seam", elem_classes="the-fit")
             part = gr.Textbox(
                 label="Only a part, in seconds", placeholder="all of it, or 0..1.5", max_lines=1, elem_id="loop-range"
             )

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from by_hand import type_into
 from PIL import Image
 from playwright.sync_api import Page, expect
 
@@ -26,7 +27,7 @@ def test_a_picture_becomes_a_video_and_comes_back_with_its_recipe(page: Page, pi
     expect(page.locator("#animate-contract")).to_contain_text("Give a first frame")
     page.locator("#first input[type=file]").set_input_files(picture)
     expect(page.locator("#animate-contract .promise")).to_contain_text("96×160")
-    page.locator("#animate-prompt textarea").fill("a red cube moves left on grass at sunset")
+    type_into(page, "#animate-prompt", "a red cube moves left on grass at sunset")
     page.locator("#animate-make").click()
     expect(page.locator(".screen.is-done figcaption q")).to_have_text("a red cube moves left on grass at sunset")
     page.wait_for_function(PLAYS)
@@ -40,7 +41,7 @@ def test_a_picture_becomes_a_video_and_comes_back_with_its_recipe(page: Page, pi
 
 
 def test_a_clip_goes_on_from_its_end_on_one_click(page: Page) -> None:
-    page.locator("#text-prompt textarea").fill("a red ball stays on snow")
+    type_into(page, "#text-prompt", "a red ball stays on snow")
     page.locator("#text-make").click()
     page.wait_for_function(PLAYS)
     page.get_by_role("button", name="Go on from its end").click()
@@ -55,6 +56,6 @@ def test_a_clip_goes_on_from_its_end_on_one_click(page: Page) -> None:
 
 def test_without_a_picture_it_asks_for_one(page: Page) -> None:
     page.get_by_role("tab", name="Animate").click()
-    page.locator("#animate-prompt textarea").fill("a red cube")
+    type_into(page, "#animate-prompt", "a red cube")
     page.locator("#animate-make").click()
     expect(page.locator("#animate-contract [role=alert]")).to_contain_text("There is no picture")

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from by_hand import type_into
 from playwright.sync_api import Page, expect
 from test_layouts import film
 
@@ -25,10 +26,10 @@ def test_a_clip_is_restyled_and_comes_back_with_its_recipe(page: Page, clip: str
     expect(page.locator("#restyle-contract")).to_contain_text("Give a clip")
     page.locator("#restyle-video input[type=file]").set_input_files(clip)
     expect(page.locator(".clip-shown video").first).to_be_visible()
-    page.locator("#restyle-prompt textarea").fill("a red ball")
+    type_into(page, "#restyle-prompt", "a red ball")
     page.locator("#styles > button").click()
-    page.locator("#style-light input, #style-light textarea").fill("at night")
-    page.locator("#restyle-range input, #restyle-range textarea").fill("0.5..1.5")
+    type_into(page, "#style-light", "at night")
+    type_into(page, "#restyle-range", "0.5..1.5")
     expect(page.locator("#restyle-contract .promise")).to_contain_text("17 frames, 2.1 s, 128×128")
     page.get_by_label("Strong").check()
     page.locator("#restyle-make").click()
@@ -46,10 +47,12 @@ def test_a_clip_is_restyled_and_comes_back_with_its_recipe(page: Page, clip: str
 def test_a_style_of_ones_own_is_still_there_after_a_reload(page: Page) -> None:
     page.get_by_role("tab", name="Video").click()
     page.locator("#styles > button").click()
-    page.locator("#style-theme input, #style-theme textarea").fill("on ice")
-    page.locator("#style input").fill("Mine")
+    type_into(page, "#style-theme", "on ice")
+    type_into(page, "#style", "Mine")
     page.keyboard.press("Enter")
     page.locator("#keep-style").click()
+    page.locator("#style input").click()
+    page.get_by_role("option", name="Mine").click()
     page.reload()
     page.get_by_role("tab", name="Video").click()
     page.locator("#styles > button").click()
@@ -74,7 +77,7 @@ def test_two_clips_become_one(page: Page, clip: str, tmp_path: Path) -> None:
 
 def test_words_loop_and_a_take_goes_on_with_one_click(page: Page) -> None:
     page.get_by_role("tab", name="Loop & transition").click()
-    page.locator("#loop-prompt textarea").fill("a yellow cube turns on grass")
+    type_into(page, "#loop-prompt", "a yellow cube turns on grass")
     expect(page.locator("#loop-contract .promise")).to_contain_text("16 frames, 2.0 s")
     page.locator("#loop-make").click()
     wait_for(page, "a yellow cube turns on grass")

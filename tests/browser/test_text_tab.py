@@ -3,7 +3,8 @@
 import re
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from by_hand import type_into
+from playwright.sync_api import Page, expect
 
 from pipeline.video import read_frames, read_recipe
 
@@ -15,23 +16,10 @@ def write(page: Page, words: str) -> None:
     page.locator("#text-prompt textarea").fill(words)
 
 
-SETTLES_MS, TRIES = 300, 20
-
-
 def advanced(page: Page, **values: str) -> None:
     page.locator("#text-advanced > button").click()
     for name, value in values.items():
-        type_into(page, page.locator(f"#text-{name} input").first, value)
-
-
-def type_into(page: Page, field: Locator, value: str) -> None:
-    """Type until it stays: a field that just came out of a closed accordion writes its first value a moment later."""
-    for _ in range(TRIES):
-        field.fill(value)
-        page.wait_for_timeout(SETTLES_MS)
-        if field.input_value() == value:
-            return
-    raise AssertionError(f"{value} does not stay in the field")
+        type_into(page, f"#text-{name}", value)
 
 
 def make(page: Page) -> None:
