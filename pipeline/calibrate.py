@@ -14,7 +14,8 @@ from tempfile import TemporaryDirectory
 
 from pipeline.backends.local import LocalBackend
 from pipeline.generate import Finished, generate
-from pipeline.models import MODELS, ModelSpec, get_model
+from pipeline.model_spec import ModelSpec
+from pipeline.models import MODELS, get_model
 from pipeline.plan import Plan, make_plan
 from pipeline.request import parse_request
 from pipeline.settings import Settings

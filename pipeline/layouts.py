@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from pipeline.errors import BadRequest
+from pipeline.errors import BadRequest, CannotDo
 from pipeline.footage import Excerpt, Footage
 from pipeline.frames import context_frames, frames_for, place_window, seconds_of, snap_frames
 from pipeline.media import Picture
-from pipeline.models import ModelSpec
+from pipeline.model_spec import ModelSpec
 from pipeline.pins import Given, pins_of
 from pipeline.request import (
     AnimateRequest,
@@ -19,7 +19,7 @@ from pipeline.request import (
 )
 from pipeline.segments import Kept, Made, Part, Pin, Segment, Source
 from pipeline.sound import Sound
-from pipeline.strengths import noise_level
+from pipeline.strengths import noise_level, strength_notes
 
 SEAM_SECONDS: Mapping[str, float] = {"short": 0.5, "normal": 1.0, "long": 2.0}
 TRANSITION_SECONDS = 1.0
@@ -113,7 +113,7 @@ def _restyle(request: RestyleRequest, spec: ModelSpec, given: Mapping[str, Given
         layout = Layout(Segment(request.words, clip.frames, source=Source(clip.excerpt)), notes=tuple(trimmed))
     else:
         layout = _remade(request, clip, spec, request.range)
-    layout = replace(layout, notes=(*notes, *cut, *layout.notes))
+    layout = replace(layout, notes=(*notes, *cut, *layout.notes, *strength_notes(request.strength, spec)))
     level = noise_level(request.strength, spec)
     layout = replace(layout, segment=replace(layout.segment, strength=level))
     if clip.frames == 1:
@@ -153,12 +153,14 @@ def _transition(request: TransitionRequest, spec: ModelSpec, given: Mapping[str,
     first = one.frames - overlap
     pins = (Pin(0, one.cut(first - before, before)), Pin(before + overlap, two.cut(overlap, after)))
     source = Source(one.cut(first - before, before + overlap), two.cut(0, overlap + after), request.curve)
+    if not spec.edits and request.curve != "linear":
+        raise CannotDo("curve", f"{spec.title} finds its own way between clips. Choose linear, or another model.")
     timeline = (
         Kept(one.cut(0, first)),
         Made(before, overlap, matched=True),
         Kept(two.cut(overlap, two.frames - overlap)),
     )
-    segment = Segment(request.prompt, before + overlap + after, pins, source, spec.blend)
+    segment = Segment(request.prompt, before + overlap + after, pins, source if spec.edits else None, spec.blend)
     return Layout(segment, timeline, (*notes, *more, *short, *_silent(given)))
 
 

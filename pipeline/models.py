@@ -1,55 +1,26 @@
 """The registry: one literal row per model, with what it can do, its grid, limits and costs."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-
 from pipeline.errors import UnknownModel
 from pipeline.frames import Network
+from pipeline.model_spec import ModelSpec, Upsampler
 from pipeline.settings import Settings
 
-
-@dataclass(frozen=True)
-class ModelSpec:
-    """One model. Sides in pixels, memory in MB, speeds as a first guess on two CPU cores.
-
-    `blend` is the noise level 0..1 at which a dissolve of two clips is taken up and made into one.
-    """
-
-    name: str
-    title: str
-    repo: str
-    revision: str
-    family: str
-    licence: str
-    tasks: tuple[str, ...]
-    knows: str | None
-    dtype: str
-    grid: int
-    frame_grid: int
-    side_stride: int
-    fps: int
-    min_side: int
-    max_side: int
-    frames: int
-    max_frames: int
-    shapes: Mapping[str, tuple[int, int]]
-    shape: str
-    steps: int
-    max_steps: int
-    guidance_scale: float
-    max_guidance_scale: float
-    blend: float
-    network: Network
-    memory_mb: int
-    memory_kb_per_token: float
-    gflops_per_second: float
-    decode_megapixels_per_second: float
-
-    @property
-    def embedded(self) -> bool:
-        """True when the weights ship in assets/, so that no download is needed."""
-        return self.revision == "embedded"
-
+# What Wan's authors steer away from, in all of their examples.
+WAN_NEGATIVE = (
+    "Bright tones, overexposed, static, blurred details, subtitles, style, works, paintings, images, static, overall "
+    "gray, worst quality, low quality, JPEG compression residue, ugly, incomplete, extra fingers, poorly drawn hands, "
+    "poorly drawn faces, deformed, disfigured, misshapen limbs, fused fingers, still picture, messy background, three "
+    "legs, many people in the background, walking backwards"
+)
+WAN_SHAPES = {"landscape": (832, 480), "square": (624, 624), "portrait": (480, 832), "ultrawide": (960, 416)}
+LTX_SHAPES = {"landscape": (768, 512), "square": (640, 640), "portrait": (512, 768), "ultrawide": (960, 416)}
+APACHE = "https://www.apache.org/licenses/LICENSE-2.0"
+LTX_LICENCE = "https://huggingface.co/Lightricks/LTX-Video/blob/main/LTX-Video-Open-Weights-License-0.X.txt"
+EVERYTHING = ("text", "animate", "restyle", "transition", "loop")
+# The levels that the 0.9.8 distilled models were taught, and those of a second pass (both model cards).
+LTX_LEVELS, LTX_EDIT_LEVELS = (1.0, 0.993, 0.987, 0.981, 0.975, 0.909, 0.725, 0.00003), (0.909, 0.725, 0.421)
+# The authors' low, mid and high.
+LTX_STRENGTHS = {"subtle": 0.421, "mild": 0.725, "strong": 0.909}
 
 MODELS: tuple[ModelSpec, ...] = (
     ModelSpec(
@@ -58,8 +29,9 @@ MODELS: tuple[ModelSpec, ...] = (
         repo="tabletop",
         revision="embedded",
         family="ltx",
+        pipeline="LTXConditionPipeline",
         licence="Apache-2.0",
-        tasks=("text", "animate", "restyle", "transition", "loop"),
+        tasks=EVERYTHING,
         knows="balls, cubes, cylinders and cones in eight colours on grass, sand, snow, water or checks",
         dtype="float32",
         grid=32,
@@ -82,6 +54,189 @@ MODELS: tuple[ModelSpec, ...] = (
         memory_kb_per_token=15.0,
         gflops_per_second=60.0,
         decode_megapixels_per_second=1.0,
+    ),
+    ModelSpec(
+        name="ltx-13b",
+        title="LTX-Video 13B",
+        repo="Lightricks/LTX-Video-0.9.8-13B-distilled",
+        family="ltx",
+        pipeline="LTXConditionPipeline",
+        licence="LTXV Open Weights",
+        licence_url=LTX_LICENCE,
+        tasks=EVERYTHING,
+        grid=32,
+        frame_grid=8,
+        side_stride=32,
+        fps=24,
+        min_side=256,
+        max_side=1280,
+        frames=121,
+        max_frames=257,
+        shapes=LTX_SHAPES,
+        shape="landscape",
+        min_steps=8,
+        steps=8,
+        max_steps=8,
+        guidance_scale=1.0,
+        max_guidance_scale=1.0,
+        levels=LTX_LEVELS,
+        edit_levels=LTX_EDIT_LEVELS,
+        strengths=LTX_STRENGTHS,
+        decode_timestep=0.05,
+        decode_noise_scale=0.025,
+        upsampler=Upsampler("Lightricks/ltxv-spatial-upscaler-0.9.7", "main", LTX_EDIT_LEVELS, 1.0, 0.6),
+        network=Network(layers=48, width=4096, ffn=16384, text_tokens=256),
+        download_gb=38.1,
+        memory_mb=38_100,
+        memory_kb_per_token=115.0,
+        gflops_per_second=395_000.0,
+        decode_megapixels_per_second=100.0,
+    ),
+    ModelSpec(
+        name="ltx-2b",
+        title="LTX-Video 2B",
+        repo="Lightricks/LTX-Video-0.9.5",
+        weights=("Lightricks/LTX-Video", "ltxv-2b-0.9.8-distilled.safetensors"),
+        family="ltx",
+        pipeline="LTXConditionPipeline",
+        licence="LTXV Open Weights",
+        licence_url=LTX_LICENCE,
+        tasks=EVERYTHING,
+        grid=32,
+        frame_grid=8,
+        side_stride=32,
+        fps=24,
+        min_side=256,
+        max_side=1280,
+        frames=121,
+        max_frames=257,
+        shapes=LTX_SHAPES,
+        shape="landscape",
+        min_steps=8,
+        steps=8,
+        max_steps=8,
+        guidance_scale=1.0,
+        max_guidance_scale=1.0,
+        levels=LTX_LEVELS,
+        edit_levels=LTX_EDIT_LEVELS,
+        strengths=LTX_STRENGTHS,
+        decode_timestep=0.05,
+        decode_noise_scale=0.025,
+        upsampler=Upsampler("Lightricks/ltxv-spatial-upscaler-0.9.7", "main", LTX_EDIT_LEVELS, 1.0, 0.0),
+        network=Network(layers=28, width=2048, ffn=8192, text_tokens=256),
+        download_gb=15.9,
+        memory_mb=15_900,
+        memory_kb_per_token=60.0,
+        gflops_per_second=560_000.0,
+        decode_megapixels_per_second=100.0,
+    ),
+    ModelSpec(
+        name="wan-vace",
+        title="Wan 2.1 VACE 1.3B",
+        repo="Wan-AI/Wan2.1-VACE-1.3B-diffusers",
+        family="wan",
+        pipeline="WanVACEPipeline",
+        licence="Apache-2.0",
+        licence_url=APACHE,
+        tasks=("text", "animate", "transition", "loop"),
+        soft_pins=False,
+        edits=False,
+        rolls=False,
+        grid=16,
+        frame_grid=4,
+        side_stride=8,
+        patch=2,
+        fps=16,
+        min_side=256,
+        max_side=960,
+        frames=81,
+        max_frames=81,
+        shapes=WAN_SHAPES,
+        shape="landscape",
+        steps=30,
+        max_steps=100,
+        guidance_scale=5.0,
+        max_guidance_scale=10.0,
+        negative_prompt=WAN_NEGATIVE,
+        flow_shift=3.0,
+        network=Network(layers=45, width=1536, ffn=8960, text_tokens=512),
+        download_gb=16.2,
+        memory_mb=16_200,
+        memory_kb_per_token=60.0,
+        gflops_per_second=290_000.0,
+        decode_megapixels_per_second=20.0,
+    ),
+    ModelSpec(
+        name="wan-1.3b",
+        title="Wan 2.1 1.3B",
+        repo="Wan-AI/Wan2.1-T2V-1.3B-Diffusers",
+        family="wan",
+        pipeline="WanPipeline",
+        licence="Apache-2.0",
+        licence_url=APACHE,
+        tasks=("text", "restyle", "loop"),
+        pins="none",
+        # Those of the schedule at the shares of steps .5, .7 and .85; the pipeline's own default is .8.
+        strengths={"subtle": 0.75, "mild": 0.875, "strong": 0.944},
+        grid=16,
+        frame_grid=4,
+        side_stride=8,
+        patch=2,
+        fps=16,
+        min_side=256,
+        max_side=960,
+        frames=81,
+        max_frames=81,
+        shapes=WAN_SHAPES,
+        shape="landscape",
+        steps=30,
+        max_steps=100,
+        guidance_scale=5.0,
+        max_guidance_scale=10.0,
+        negative_prompt=WAN_NEGATIVE,
+        flow_shift=3.0,
+        network=Network(layers=30, width=1536, ffn=8960, text_tokens=512),
+        download_gb=14.8,
+        memory_mb=14_800,
+        memory_kb_per_token=60.0,
+        gflops_per_second=290_000.0,
+        decode_megapixels_per_second=20.0,
+    ),
+    ModelSpec(
+        name="wan-5b",
+        title="Wan 2.2 5B",
+        repo="Wan-AI/Wan2.2-TI2V-5B-Diffusers",
+        family="wan",
+        pipeline="WanPipeline",
+        licence="Apache-2.0",
+        licence_url=APACHE,
+        tasks=("text", "animate", "loop"),
+        pins="first",
+        soft_pins=False,
+        edits=False,
+        grid=32,
+        frame_grid=4,
+        side_stride=16,
+        patch=2,
+        fps=24,
+        min_side=256,
+        max_side=1472,
+        frames=121,
+        max_frames=121,
+        shapes={"landscape": (1280, 704), "square": (960, 960), "portrait": (704, 1280), "ultrawide": (1472, 608)},
+        shape="landscape",
+        steps=50,
+        max_steps=100,
+        guidance_scale=5.0,
+        max_guidance_scale=10.0,
+        negative_prompt=WAN_NEGATIVE,
+        flow_shift=5.0,
+        network=Network(layers=30, width=3072, ffn=14336, text_tokens=512),
+        download_gb=24.2,
+        memory_mb=24_200,
+        memory_kb_per_token=100.0,
+        gflops_per_second=330_000.0,
+        decode_megapixels_per_second=20.0,
     ),
 )
 

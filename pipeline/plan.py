@@ -12,9 +12,10 @@ from typing import Any, Protocol
 from pydantic import TypeAdapter
 
 from pipeline import frames as arithmetic
+from pipeline.abilities import check_abilities
 from pipeline.errors import CannotDo
 from pipeline.layouts import lay_out, within
-from pipeline.models import ModelSpec
+from pipeline.model_spec import ModelSpec
 from pipeline.pins import Given, fit_notes, given_in
 from pipeline.request import Request
 from pipeline.segments import Part, Segment
@@ -138,10 +139,11 @@ def make_plan(request: Request, spec: ModelSpec, speed: Speed | None = None, rng
     given = given_in(request)
     width, height, size_notes = _size(request, spec, tuple(given.values()))
     layout = lay_out(request, spec, given)
+    check_abilities(layout.segment, spec)
     delivered, delivery_notes = _delivery(request, (width, height))
     segment = layout.segment
     steps, guidance = _effort(request, segment.prompt, spec)
-    taken = segment.steps(steps)
+    taken = len(spec.levels_from(segment.start, steps))
     notes = (*size_notes, *layout.notes, *fit_notes(request, given.values(), (width, height)))
     return Plan(
         task=request.task,
@@ -165,7 +167,7 @@ def _effort(request: Request, words: str, spec: ModelSpec) -> tuple[int, float]:
     """Return steps and guidance scale; without words there is nothing to guide to."""
     steps = spec.steps if request.steps is None else request.steps
     guidance = spec.guidance_scale if request.guidance_scale is None else request.guidance_scale
-    within("steps", steps, 1, spec.max_steps)
+    within("steps", steps, spec.min_steps, spec.max_steps)
     within("guidance_scale", guidance, 1, spec.max_guidance_scale)
     return steps, float(guidance) if words else 1.0
 
@@ -181,7 +183,7 @@ def measured_speed(history: Iterable[tuple[Plan, Mapping[str, float]]], spec: Mo
     for plan, timings in history:
         if plan.model == spec.name and timings["denoise"] > 0 and timings["decode"] + timings["encode"] > 0:
             tokens = plan.estimate.tokens
-            steps = plan.segments[0].steps(plan.steps)
+            steps = len(spec.levels_from(plan.segments[0].start, plan.steps))
             flops = arithmetic.denoise_flops(spec.network, tokens, steps, plan.guidance_scale)
             pixels = plan.num_frames * plan.width * plan.height
             gflops.append(flops / 1e9 / timings["denoise"])
@@ -226,7 +228,7 @@ def _delivery(request: Request, made: tuple[int, int]) -> tuple[tuple[int, int] 
 def _estimate(spec: ModelSpec, clip: tuple[int, int, int], effort: tuple[int, float], speed: Speed) -> Estimate:
     """Cost a clip of (frames, height, width) at an effort of (steps, guidance scale)."""
     num_frames, height, width = clip
-    latent_frames, rows, columns = arithmetic.latent_shape(*clip, spec.frame_grid, spec.side_stride)
+    latent_frames, rows, columns = arithmetic.latent_shape(*clip, spec.frame_grid, spec.side_stride * spec.patch)
     tokens = latent_frames * rows * columns
     denoise = arithmetic.denoise_flops(spec.network, tokens, *effort) / 1e9 / speed.gflops
     decode = num_frames * height * width / 1e6 / speed.megapixels

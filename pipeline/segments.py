@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 from pipeline.footage import Excerpt
-from pipeline.frames import noise_levels
 from pipeline.request import Curve
 
 
@@ -43,9 +42,10 @@ class Segment:
     strength: float = 1.0
     rolled: bool = False
 
-    def steps(self, steps: int) -> int:
-        """Return how many of a whole denoising's steps are taken from its noise level on."""
-        return len(noise_levels(steps, self.strength if self.source else 1.0))
+    @property
+    def start(self) -> float:
+        """The noise level at which its denoising begins: 1 is noise alone."""
+        return self.strength if self.source else 1.0
 
     @property
     def excerpts(self) -> tuple[Excerpt, ...]:

@@ -17,7 +17,7 @@ from typing import Any, Literal
 from pipeline.errors import NotFound, RunFailed
 from pipeline.events import Latents
 from pipeline.latents import read_latents, tells_its_size
-from pipeline.models import ModelSpec
+from pipeline.model_spec import ModelSpec
 from pipeline.plan import Plan, Speed, measured_speed
 
 RUN_FILE = "run.json"

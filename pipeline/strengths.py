@@ -4,7 +4,7 @@ import json
 from functools import cache
 
 from pipeline.errors import CannotDo, LoadError
-from pipeline.models import ModelSpec
+from pipeline.model_spec import ModelSpec
 from pipeline.settings import ASSETS
 
 TABLE = ASSETS / "strengths.json"
@@ -16,10 +16,18 @@ def noise_level(strength: str | float, spec: ModelSpec) -> float:
     """Return the noise level 0..1 of a strength; a number is one already. `make calibrate` measures the names."""
     if isinstance(strength, float):
         return strength
-    levels = _table().get(spec.name)
-    if levels is None:
+    levels = _table().get(spec.name, spec.strengths)
+    if strength not in levels:
         raise CannotDo("strength", f"Nobody has measured what {strength!r} means to {spec.title}. Give a number, 0..1.")
     return levels[strength]
+
+
+def strength_notes(strength: str | float, spec: ModelSpec) -> tuple[str, ...]:
+    """Say where a name stands for a noise level that was set and not calibrated."""
+    if isinstance(strength, float) or spec.name in _table():
+        return ()
+    level = noise_level(strength, spec)
+    return (f"{strength.capitalize()} is noise level {level:g} here: nobody has calibrated {spec.title} yet.",)
 
 
 def write_table(levels: dict[str, dict[str, float]]) -> None:

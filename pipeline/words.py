@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 
 from pipeline.errors import LoadError
-from pipeline.models import ModelSpec
+from pipeline.model_spec import ModelSpec
 from pipeline.settings import ASSETS
 
 NAMED_UNKNOWNS = 8

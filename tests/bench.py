@@ -26,7 +26,7 @@ from pipeline.request import parse_request  # noqa: E402
 from pipeline.store import Run, Store  # noqa: E402
 
 if TYPE_CHECKING:
-    from pipeline.families.ltx import LTXFamily
+    from pipeline.families.family import Family
 
 PROMPT = "a red ball bounces on snow"
 PAIRS = 5
@@ -77,7 +77,7 @@ def _run(plan: Plan, backend: LocalBackend, store: Store) -> Run:
     return last.run
 
 
-def _bare(family: "LTXFamily", plan: Plan, output_type: str) -> Any:
+def _bare(family: "Family", plan: Plan, output_type: str) -> Any:
     call = family.pipe(
         prompt=plan.prompt,
         width=plan.width,

@@ -11,13 +11,14 @@ from pipeline.settings import Settings, prepare_environment
 prepare_environment()
 
 from pipeline.backends.local import LocalBackend  # noqa: E402
-from pipeline.models import ModelSpec, get_model  # noqa: E402
+from pipeline.model_spec import ModelSpec  # noqa: E402
+from pipeline.models import get_model  # noqa: E402
 from pipeline.plan import Plan, make_plan  # noqa: E402
 from pipeline.request import parse_request  # noqa: E402
 from pipeline.store import Store  # noqa: E402
 
 if TYPE_CHECKING:
-    from pipeline.families.ltx import LTXFamily
+    from pipeline.families.family import Family
 
 MakePlan = Callable[..., Plan]
 
@@ -41,7 +42,7 @@ def backend(settings: Settings) -> LocalBackend:
 
 
 @pytest.fixture(scope="session")
-def family(backend: LocalBackend) -> "LTXFamily":
+def family(backend: LocalBackend) -> "Family":
     return backend.warm("tabletop")
 
 

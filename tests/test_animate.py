@@ -14,13 +14,13 @@ from test_ltx import bare, run
 from pipeline.errors import BadRequest
 from pipeline.footage import Excerpt
 from pipeline.media import read_picture
-from pipeline.models import ModelSpec
+from pipeline.model_spec import ModelSpec
 from pipeline.plan import Plan, make_plan
 from pipeline.request import parse_request
 from pipeline.segments import Pin
 
 if TYPE_CHECKING:
-    from pipeline.families.ltx import LTXFamily
+    from pipeline.families.family import Family
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ def conditions(plan: Plan) -> list[LTXVideoCondition]:
 
 @pytest.mark.parametrize("strength", [1.0, 0.6])
 def test_latents_equal_the_bare_call_and_the_last_estimate(
-    family: "LTXFamily", spec: ModelSpec, picture: str, strength: float
+    family: "Family", spec: ModelSpec, picture: str, strength: float
 ) -> None:
     plan = animate(spec, **{**SMALL, "steps": 6}, image=picture, last=picture, strength=strength)
     sample, told = run(family, plan)
@@ -100,7 +100,7 @@ def test_latents_equal_the_bare_call_and_the_last_estimate(
 
 @pytest.mark.parametrize("after", [1, 3])
 def test_a_stopped_animation_still_begins_with_its_picture(
-    family: "LTXFamily", spec: ModelSpec, picture: str, after: int
+    family: "Family", spec: ModelSpec, picture: str, after: int
 ) -> None:
     plan = animate(spec, **SMALL, image=picture)
     stopped, whole = run(family, plan, stop_after=after)[0], run(family, plan)[0]
@@ -113,11 +113,11 @@ def psnr(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def test_the_first_frame_is_the_picture_within_1_db_of_the_autoencoder(
-    family: "LTXFamily", spec: ModelSpec, picture: str
+    family: "Family", spec: ModelSpec, picture: str
 ) -> None:
     plan = animate(spec, image=picture, width=128, height=128, frames=17, steps=10)
     wanted = np.asarray(read_picture(picture, (128, 128)))
-    made = next(family.decode(run(family, plan)[0].latents))[0]
+    made = next(family.codec.decode(run(family, plan)[0].latents))[0]
     pixels = torch.from_numpy(wanted.copy()).permute(2, 0, 1)[None, :, None].float() / 127.5 - 1
     with torch.no_grad():
         best = family.pipe.vae.decode(family.pipe.vae.encode(pixels).latent_dist.mode()).sample

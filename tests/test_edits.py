@@ -16,7 +16,7 @@ from pipeline.errors import BadRequest, NotFound
 from pipeline.events import Pixels
 from pipeline.footage import Excerpt, read_clip
 from pipeline.generate import Finished, generate
-from pipeline.models import ModelSpec
+from pipeline.model_spec import ModelSpec
 from pipeline.plan import Plan, make_plan
 from pipeline.request import parse_request, with_sources
 from pipeline.seams import calm_start
@@ -25,7 +25,7 @@ from pipeline.store import Run, Store
 from pipeline.video import read_frames, write_clip
 
 if TYPE_CHECKING:
-    from pipeline.families.ltx import LTXFamily
+    from pipeline.families.family import Family
 
 Make = Callable[..., Run]
 SIZE = {"width": 64, "height": 64, "steps": 6, "seed": 3}
@@ -66,21 +66,21 @@ def psnr(one: Pixels, other: Pixels) -> float:
     return float(10 * np.log10(255**2 / np.mean((one.astype(float) - other) ** 2)))
 
 
-def test_latents_of_frames_decode_to_them(family: "LTXFamily", clip: str) -> None:
+def test_latents_of_frames_decode_to_them(family: "Family", clip: str) -> None:
     frames = read_clip(Excerpt(clip, frames=17), 8, (64, 64))
-    latents = family.encode(frames)
+    latents = family.codec.encode(frames)
     assert latents.shape == (1, 64, 5, 4, 4)
-    assert psnr(np.concatenate(list(family.decode(latents.numpy()))), frames) > 22
+    assert psnr(np.concatenate(list(family.codec.decode(latents.numpy()))), frames) > 22
 
 
-def test_at_full_noise_nothing_of_the_clip_is_left(family: "LTXFamily", spec: ModelSpec, clip: str) -> None:
+def test_at_full_noise_nothing_of_the_clip_is_left(family: "Family", spec: ModelSpec, clip: str) -> None:
     anew = plan(spec, task="restyle", video=clip, prompt="a red ball", strength=1.0)
     words = plan(spec, prompt="a red ball", frames=17)
     # The pipeline's own schedule differs in the last bit.
     assert np.allclose(run_segment(family, anew)[0].latents, run_segment(family, words)[0].latents, atol=1e-3)
 
 
-def test_the_last_estimate_is_the_result_from_any_noise_level(family: "LTXFamily", spec: ModelSpec, clip: str) -> None:
+def test_the_last_estimate_is_the_result_from_any_noise_level(family: "Family", spec: ModelSpec, clip: str) -> None:
     sample, told = run_segment(family, plan(spec, task="restyle", video=clip, prompt="a red ball", strength=0.6))
     assert sample.steps_done == sample.steps == len(told) < 6
     foreseen = family.preview(torch.from_numpy(sample.latents))
@@ -88,11 +88,11 @@ def test_the_last_estimate_is_the_result_from_any_noise_level(family: "LTXFamily
 
 
 def test_a_stop_after_the_first_step_keeps_something_near_the_clip(
-    family: "LTXFamily", spec: ModelSpec, clip: str
+    family: "Family", spec: ModelSpec, clip: str
 ) -> None:
     anew = plan(spec, task="restyle", video=clip, prompt="a red ball", strength=0.3, guidance_scale=1.0)
     stopped, whole = run_segment(family, anew, stop_after=1)[0], run_segment(family, anew)[0]
-    source = family.encode(read_clip(Excerpt(clip, frames=17), 8, (64, 64))).numpy()
+    source = family.codec.encode(read_clip(Excerpt(clip, frames=17), 8, (64, 64))).numpy()
     assert stopped.steps_done == 1
     assert np.abs(stopped.latents - source).mean() < 3 * np.abs(whole.latents - source).mean()
 
@@ -163,16 +163,16 @@ def test_the_curve_decides_when_the_second_clip_takes_over(
     assert means["early"] > means["linear"] > means["late"]
 
 
-def test_a_loop_of_words_ends_where_it_begins(make: Make, family: "LTXFamily", spec: ModelSpec) -> None:
+def test_a_loop_of_words_ends_where_it_begins(make: Make, family: "Family", spec: ModelSpec) -> None:
     asked = {"task": "loop", "prompt": "a red ball rolls right on snow", "frames": 20}
     run = make(**asked)
     frames = np.stack(list(read_frames(run.file)))
     assert len(frames) == 20
-    around = family.decode_loop(np.roll(run_segment(family, plan(spec, **asked))[0].latents, 1, axis=2))
+    around = family.codec.decode_loop(np.roll(run_segment(family, plan(spec, **asked))[0].latents, 1, axis=2))
     assert np.abs(np.roll(around, -4, axis=0).astype(int) - frames).mean() < 6, "no latent frame is the first"
 
 
-def test_a_rolled_take_is_shown_as_it_is_going_to_be(family: "LTXFamily", spec: ModelSpec) -> None:
+def test_a_rolled_take_is_shown_as_it_is_going_to_be(family: "Family", spec: ModelSpec) -> None:
     made = plan(spec, task="loop", prompt="a red ball rolls right on snow", frames=20)
     sample, told = run_segment(family, made)
     foreseen = family.preview(torch.from_numpy(sample.latents)).astype(int)
@@ -189,9 +189,9 @@ def test_a_loop_of_a_clip_keeps_it_and_adds_a_seam(backend: LocalBackend, spec: 
     assert np.array_equal(frames[:12], read_clip(Excerpt(clip, frames=12), 8, (64, 64)))
 
 
-def test_short_loops_are_decoded_among_their_neighbours(family: "LTXFamily", spec: ModelSpec) -> None:
+def test_short_loops_are_decoded_among_their_neighbours(family: "Family", spec: ModelSpec) -> None:
     latents = run_segment(family, plan(spec, task="loop", prompt="a red ball rolls right", frames=8))[0].latents
-    frames, turned = family.decode_loop(latents), family.decode_loop(np.roll(latents, 1, axis=2))
+    frames, turned = family.codec.decode_loop(latents), family.codec.decode_loop(np.roll(latents, 1, axis=2))
     assert frames.shape == (8, 64, 64, 3)
     assert np.abs(np.roll(turned, -4, axis=0).astype(int) - frames).mean() < 6
 

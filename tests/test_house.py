@@ -15,10 +15,11 @@ from pipeline.settings import ROOT
 LEVELS = (
     ("errors", "settings"),
     (
-        *("events", "footage", "frames", "latents", "media", "models", "request", "sound", "strengths", "words"),
-        "commands",
+        *("events", "footage", "frames", "latents", "media", "memory", "model_spec", "models", "request", "sound"),
+        *("strengths", "words", "commands"),
     ),
     ("segments", "splice", "seams"),
+    ("abilities",),
     ("pins",),
     ("layouts",),
     ("plan",),
@@ -31,7 +32,22 @@ LEVELS = (
 )
 WITHOUT_TORCH = (
     *("errors", "settings", "events", "footage", "frames", "latents", "media", "models", "request", "sound"),
-    *("strengths", "words", "commands", "segments", "splice", "seams", "pins", "layouts", "plan", "store", "jobs"),
+    *(
+        "memory",
+        "model_spec",
+        "abilities",
+        "strengths",
+        "words",
+        "commands",
+        "segments",
+        "splice",
+        "seams",
+        "pins",
+        "layouts",
+        "plan",
+        "store",
+        "jobs",
+    ),
     "__main__",
 )
 FOREIGN_TO_MOST = {"gradio": ("pipeline/ui/", "app.py"), "torch": ("pipeline/families/", "pipeline/tabletop/")}

@@ -9,7 +9,7 @@ from PIL import Image
 
 from pipeline.errors import BadRequest
 from pipeline.frames import context_frames, place_window
-from pipeline.models import ModelSpec
+from pipeline.model_spec import ModelSpec
 from pipeline.plan import Plan, make_plan
 from pipeline.request import parse_request
 from pipeline.segments import Kept, Made

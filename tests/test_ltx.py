@@ -17,19 +17,20 @@ from torch import Tensor
 from pipeline.errors import Cancelled, LoadError
 from pipeline.events import Latents, Pixels
 from pipeline.families import ltx
+from pipeline.families.attention import attention_backend
 from pipeline.footage import read_clip
 from pipeline.frames import noise_levels
-from pipeline.models import ModelSpec
+from pipeline.model_spec import ModelSpec
 from pipeline.plan import Plan
 from pipeline.settings import Settings
 
 if TYPE_CHECKING:
-    from pipeline.families.ltx import LTXFamily, Sample
+    from pipeline.families.family import Family, Sample
 
 Told = list[tuple[int, int, Pixels]]
 
 
-def run(family: "LTXFamily", plan: Plan, stop_after: int | None = None) -> "tuple[Sample, Told]":
+def run(family: "Family", plan: Plan, stop_after: int | None = None) -> "tuple[Sample, Told]":
     told: Told = []
     (segment,) = plan.segments
     sample = family.run_segment(
@@ -43,7 +44,7 @@ def run(family: "LTXFamily", plan: Plan, stop_after: int | None = None) -> "tupl
     return sample, told
 
 
-def bare(family: "LTXFamily", plan: Plan, output_type: str = "latent", conditions: Any = None) -> Latents:
+def bare(family: "Family", plan: Plan, output_type: str = "latent", conditions: Any = None) -> Latents:
     """Call the pipeline as its documentation does."""
     made = family.pipe(
         conditions=conditions,
@@ -63,9 +64,7 @@ def bare(family: "LTXFamily", plan: Plan, output_type: str = "latent", condition
 
 
 @pytest.mark.parametrize("asked", [{}, {"guidance_scale": 1.0}, {"frames": 1}, {"seed": 2**64 - 1, "steps": 1}])
-def test_latents_equal_the_bare_call_bit_for_bit(
-    family: "LTXFamily", plan_for: MakePlan, asked: dict[str, float]
-) -> None:
+def test_latents_equal_the_bare_call_bit_for_bit(family: "Family", plan_for: MakePlan, asked: dict[str, float]) -> None:
     plan = plan_for(**asked)
     sample, told = run(family, plan)
     assert np.array_equal(sample.latents, bare(family, plan))
@@ -80,34 +79,34 @@ def test_noise_levels_are_those_of_the_pipeline(steps: int) -> None:
     assert all(later < earlier for earlier, later in pairwise(levels))
 
 
-def test_frames_equal_those_of_the_bare_call(family: "LTXFamily", plan_for: MakePlan) -> None:
+def test_frames_equal_those_of_the_bare_call(family: "Family", plan_for: MakePlan) -> None:
     plan = plan_for()
-    frames = np.concatenate(list(family.decode(run(family, plan)[0].latents)))
+    frames = np.concatenate(list(family.codec.decode(run(family, plan)[0].latents)))
     theirs = bare(family, plan, "np")[0] * 255
     assert frames.dtype == np.uint8
     assert frames.shape == theirs.shape == (9, 64, 64, 3)
     assert np.abs(frames - theirs).max() <= 0.51
 
 
-def test_decoding_in_pieces_changes_nothing_that_shows(family: "LTXFamily", plan_for: MakePlan) -> None:
+def test_decoding_in_pieces_changes_nothing_that_shows(family: "Family", plan_for: MakePlan) -> None:
     latents = run(family, plan_for(frames=97, steps=6))[0].latents
-    pieces = list(family.decode(latents))
+    pieces = list(family.codec.decode(latents))
     assert len(pieces) > 5
     frames = np.concatenate(pieces).astype(float)
-    whole = family._decode_window(torch.from_numpy(latents)).astype(float)
+    whole = family.codec.decode_whole(torch.from_numpy(latents)).astype(float)
     assert frames.shape == whole.shape
     assert np.abs(frames - whole).max() <= 4
     assert 10 * np.log10(255**2 / np.mean((frames - whole) ** 2)) > 50
 
 
 @pytest.mark.parametrize("frames", [1, 9, 33])
-def test_the_last_frame_alone_is_the_last_of_the_clip(family: "LTXFamily", plan_for: MakePlan, frames: int) -> None:
+def test_the_last_frame_alone_is_the_last_of_the_clip(family: "Family", plan_for: MakePlan, frames: int) -> None:
     latents = run(family, plan_for(frames=frames))[0].latents
-    *_, piece = family.decode(latents)
-    assert np.abs(family.last_frame(latents).astype(int) - piece[-1]).max() <= 4
+    *_, piece = family.codec.decode(latents)
+    assert np.abs(family.codec.last_frame(latents).astype(int) - piece[-1]).max() <= 4
 
 
-def test_each_step_is_told_with_a_preview(family: "LTXFamily", plan_for: MakePlan) -> None:
+def test_each_step_is_told_with_a_preview(family: "Family", plan_for: MakePlan) -> None:
     told = run(family, plan_for())[1]
     assert [(done, total) for done, total, _ in told] == [(1, 4), (2, 4), (3, 4), (4, 4)]
     for _, _, preview in told:
@@ -115,7 +114,7 @@ def test_each_step_is_told_with_a_preview(family: "LTXFamily", plan_for: MakePla
         assert preview.shape == (3, 16, 16, 3)
 
 
-def test_the_preview_is_the_linear_map_of_the_file(family: "LTXFamily", settings: Settings) -> None:
+def test_the_preview_is_the_linear_map_of_the_file(family: "Family", settings: Settings) -> None:
     linear = load_file(settings.assets / "tabletop" / "preview.safetensors")
     latents = torch.randn(1, 64, 2, 3, 5, generator=torch.Generator().manual_seed(0))
     preview = family.preview(latents)
@@ -124,14 +123,14 @@ def test_the_preview_is_the_linear_map_of_the_file(family: "LTXFamily", settings
     assert np.array_equal(preview[1, 8:, 16:], (patch * 255).round().clamp(0, 255).byte().numpy())
 
 
-def test_the_last_estimate_is_the_result(family: "LTXFamily", plan_for: MakePlan) -> None:
+def test_the_last_estimate_is_the_result(family: "Family", plan_for: MakePlan) -> None:
     plan = plan_for(steps=6)
     sample, told = run(family, plan)
     result = family.preview(torch.from_numpy(sample.latents))
     assert np.abs(told[-1][2].astype(int) - result).max() <= 1
 
 
-def test_a_stop_keeps_what_the_model_foresaw(family: "LTXFamily", plan_for: MakePlan) -> None:
+def test_a_stop_keeps_what_the_model_foresaw(family: "Family", plan_for: MakePlan) -> None:
     plan = plan_for(guidance_scale=1.0)
     velocities: list[Tensor] = []
     hook = family.pipe.transformer.register_forward_hook(lambda _module, _given, out: velocities.append(out[0]))
@@ -145,23 +144,23 @@ def test_a_stop_keeps_what_the_model_foresaw(family: "LTXFamily", plan_for: Make
 
 
 @pytest.mark.parametrize("after", [1, 2, 3])
-def test_a_stop_takes_effect_within_the_step(family: "LTXFamily", plan_for: MakePlan, after: int) -> None:
+def test_a_stop_takes_effect_within_the_step(family: "Family", plan_for: MakePlan, after: int) -> None:
     sample, told = run(family, plan_for(), stop_after=after)
     assert sample.steps_done == len(told) == after
     assert np.isfinite(sample.latents).all()
 
 
-def test_a_stop_at_the_last_step_is_the_finished_run(family: "LTXFamily", plan_for: MakePlan) -> None:
+def test_a_stop_at_the_last_step_is_the_finished_run(family: "Family", plan_for: MakePlan) -> None:
     plan = plan_for()
     assert np.array_equal(run(family, plan, stop_after=4)[0].latents, run(family, plan)[0].latents)
 
 
-def test_a_stop_before_the_first_step_keeps_nothing(family: "LTXFamily", plan_for: MakePlan) -> None:
+def test_a_stop_before_the_first_step_keeps_nothing(family: "Family", plan_for: MakePlan) -> None:
     with pytest.raises(Cancelled, match="nothing to keep"):
         run(family, plan_for(), stop_after=0)
 
 
-def test_a_stopped_run_does_not_stop_the_next(family: "LTXFamily", plan_for: MakePlan) -> None:
+def test_a_stopped_run_does_not_stop_the_next(family: "Family", plan_for: MakePlan) -> None:
     run(family, plan_for(), stop_after=1)
     assert run(family, plan_for())[0].steps_done == 4
 
@@ -176,8 +175,8 @@ def weights_of(settings: Settings, part: str) -> Path:
     return next((settings.assets / "tabletop" / part).glob("*.safetensors"))
 
 
-def test_attention_is_native_where_xformers_has_no_kernels(family: "LTXFamily") -> None:
-    assert ltx.attention_backend("cpu", torch.float32) == "native"
+def test_attention_is_native_where_xformers_has_no_kernels(family: "Family") -> None:
+    assert attention_backend("cpu", torch.float32) == "native"
     assert family.pipe.device.type == "cpu"
 
 

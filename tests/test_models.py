@@ -5,7 +5,8 @@ import pytest
 
 from pipeline.errors import BadRequest, UnknownModel
 from pipeline.frames import snap_frames, snap_side
-from pipeline.models import MODELS, ModelSpec, default_model, get_model
+from pipeline.model_spec import ModelSpec
+from pipeline.models import MODELS, default_model, get_model
 from pipeline.settings import ASSETS, Settings
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.errors import BadRequest, CannotDo, LoadError
 from pipeline.footage import Excerpt
-from pipeline.models import ModelSpec
+from pipeline.model_spec import ModelSpec
 from pipeline.plan import (
     DRAWN_SEEDS,
     Plan,

@@ -6,7 +6,8 @@ import pytest
 from pipeline.backends.local import LocalBackend
 from pipeline.errors import BadRequest
 from pipeline.jobs import Jobs, JobView
-from pipeline.models import ModelSpec, default_model
+from pipeline.model_spec import ModelSpec
+from pipeline.models import default_model
 from pipeline.plan import Plan, make_plan
 from pipeline.request import parse_request
 from pipeline.settings import Settings

@@ -11,7 +11,7 @@ from safetensors.numpy import save_file
 
 from pipeline.errors import NotFound, RunFailed
 from pipeline.latents import read_latents, write_latents
-from pipeline.models import ModelSpec
+from pipeline.model_spec import ModelSpec
 from pipeline.plan import Plan, default_speed
 from pipeline.segments import Made
 from pipeline.sound import Sound

@@ -8,7 +8,7 @@ import pytest
 from pipeline.backends.local import LocalBackend
 from pipeline.calibrate import level_for, measure
 from pipeline.errors import CannotDo
-from pipeline.models import ModelSpec
+from pipeline.model_spec import ModelSpec
 from pipeline.settings import ROOT
 from pipeline.store import Store
 from pipeline.strengths import CHANGES, TABLE, noise_level, read_table

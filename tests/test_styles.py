@@ -1,6 +1,6 @@
 """Styles as named fields: shipped, kept, and made of words that the embedded model knows."""
 
-from pipeline.models import ModelSpec
+from pipeline.model_spec import ModelSpec
 from pipeline.ui import styles
 from pipeline.words import prompt_notes
 

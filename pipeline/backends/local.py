@@ -16,14 +16,15 @@ from pipeline.events import IsCancelled, Latents, Listener, Loading, Pixels, Ste
 from pipeline.footage import Excerpt, read_clip
 from pipeline.latents import is_latents, read_latents
 from pipeline.media import fitted
-from pipeline.models import ModelSpec, get_model
+from pipeline.model_spec import ModelSpec
+from pipeline.models import get_model
 from pipeline.plan import Plan
 from pipeline.segments import Kept, Made
 from pipeline.settings import Settings
 from pipeline.splice import feather, match_colours, settle
 
 if TYPE_CHECKING:
-    from pipeline.families.ltx import LTXFamily
+    from pipeline.families.family import Family
 
 T = TypeVar("T")
 
@@ -48,14 +49,14 @@ class LocalBackend:
         # One thread is the device's lock. It is also the only one in which torch computes: a second one would bring
         # its own team of OpenMP threads, more than there are cores, and slow both by a quarter.
         self._device = ThreadPoolExecutor(max_workers=1, thread_name_prefix="device")
-        self._family: LTXFamily | None = None
+        self._family: Family | None = None
 
     @property
     def loaded(self) -> str | None:
         """The name of the model that is ready, if any."""
         return self._family.spec.name if self._family else None
 
-    def warm(self, model: str) -> "LTXFamily":
+    def warm(self, model: str) -> "Family":
         """Load a model ahead of its first run, and return it."""
         return self.call(lambda: self._load(get_model(model)))
 
@@ -70,7 +71,7 @@ class LocalBackend:
 
     def last_frame(self, model: str, latents: Latents) -> Pixels:
         """Decode the last frame (height, width, 3) of a clip from its latents."""
-        return self.call(lambda: self._load(get_model(model)).last_frame(latents))
+        return self.call(lambda: self._load(get_model(model)).codec.last_frame(latents))
 
     def device_memory_mb(self) -> float | None:
         """Return the peak of the card's memory in MB, or None on a processor."""
@@ -92,7 +93,7 @@ class LocalBackend:
         frames = self._on_device(_pieces(family, plan, sample.latents, read))
         return Take(sample.latents, frames, sample.steps_done, sample.steps, clock.laps, measures)
 
-    def _load(self, spec: ModelSpec) -> "LTXFamily":
+    def _load(self, spec: ModelSpec) -> "Family":
         if self._family is None or self._family.spec != spec:
             # A family brings torch and diffusers, seconds of import that nothing else should wait for.
             self._family = import_module(f"pipeline.families.{spec.family}").load(spec, self._settings)
@@ -106,7 +107,7 @@ class LocalBackend:
 class _Reader:
     """Reads excerpts of clips, and of the latents of takes, at the size and rate of a plan; each once."""
 
-    def __init__(self, family: "LTXFamily", plan: Plan) -> None:
+    def __init__(self, family: "Family", plan: Plan) -> None:
         self._family = family
         self._plan = plan
         self._read: dict[Excerpt, Pixels] = {}
@@ -128,23 +129,23 @@ class _Reader:
 
     def _whole(self, file: str) -> Pixels:
         if file not in self._decoded:
-            self._decoded[file] = np.concatenate(list(self._family.decode(read_latents(Path(file)))))
+            self._decoded[file] = np.concatenate(list(self._family.codec.decode(read_latents(Path(file)))))
         return self._decoded[file]
 
 
-def _pieces(family: "LTXFamily", plan: Plan, latents: Latents, read: _Reader) -> Iterator[Pixels]:
+def _pieces(family: "Family", plan: Plan, latents: Latents, read: _Reader) -> Iterator[Pixels]:
     """Yield the frames of a take: what was made, or the parts that it is spliced from."""
     if not plan.timeline:
-        yield from family.decode(latents)
+        yield from family.codec.decode(latents)
     for part in plan.timeline:
         yield read(part.excerpt) if isinstance(part, Kept) else _made(family, plan, latents, part, read)
 
 
-def _made(family: "LTXFamily", plan: Plan, latents: Latents, part: Made, read: _Reader) -> Pixels:
+def _made(family: "Family", plan: Plan, latents: Latents, part: Made, read: _Reader) -> Pixels:
     (segment,) = plan.segments
     if segment.rolled:
-        return family.decode_loop(latents)
-    frames = np.concatenate(list(family.decode(latents)))
+        return family.codec.decode_loop(latents)
+    frames = np.concatenate(list(family.codec.decode(latents)))
     if part.matched:
         before, after = (read(pin.given) for pin in segment.pins)
         frames = settle(match_colours(frames, before, after), before, after)

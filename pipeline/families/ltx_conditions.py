@@ -1,6 +1,5 @@
 """How a segment is told to LTXConditionPipeline: its pins as conditions, its source as latents at a noise level."""
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -8,12 +7,8 @@ from diffusers.pipelines.ltx.pipeline_ltx_condition import LTXVideoCondition
 from PIL import Image
 from torch import Tensor
 
-from pipeline.events import Pixels
-from pipeline.footage import Excerpt
-from pipeline.frames import noise_levels
+from pipeline.families.family import Read
 from pipeline.segments import Segment
-
-Read = Callable[[Excerpt], Pixels]
 
 # Latent frames of a later clip that become tokens in front: the pipeline's num_prefix_latent_frames.
 PREFIX = 2
@@ -44,23 +39,17 @@ def make_conditions(segment: Segment, read: Read) -> list[LTXVideoCondition] | N
     return conditions or None
 
 
-def timesteps_from(steps: int, strength: float) -> tuple[list[float], int]:
-    """Return the timesteps from a noise level on, and how many they are."""
-    levels = noise_levels(steps, strength)
-    return [1000 * level for level in levels], len(levels)
-
-
-def started_from(start: Tensor | None, timesteps: list[float]) -> dict[str, Any]:
-    """Return what makes the pipeline take up latents at the first of these timesteps.
+def started_from(start: Tensor | None, levels: list[float]) -> dict[str, Any]:
+    """Return what makes the pipeline take up latents at the first of these noise levels.
 
     It counts a strength in steps and ignores latents at a strength of one; a timestep in front that is never taken
     makes it start at the second, whichever it is.
     """
     if start is None:
         return {}
-    count = len(timesteps)
+    count = len(levels)
     strength = (count + 0.5) / (count + 1)
-    return {"latents": start, "timesteps": [1000.0, *timesteps], "denoise_strength": strength}
+    return {"latents": start, "timesteps": [1000.0, *(1000 * level for level in levels)], "denoise_strength": strength}
 
 
 def change_since(latents: Tensor, start: Tensor, segment: Segment, grid: int) -> float:

@@ -7,7 +7,7 @@ import gradio as gr
 from gradio.blocks import Block
 from PIL import Image
 
-from pipeline.models import ModelSpec
+from pipeline.model_spec import ModelSpec
 from pipeline.plan import Plan
 from pipeline.segments import Pin
 from pipeline.ui.composer import Composer, build_examples, build_prompt, build_rest

@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 from gradio.blocks import Block
 
-from pipeline.models import ModelSpec
+from pipeline.model_spec import ModelSpec
 from pipeline.plan import Plan
 from pipeline.ui.controls import Controls, Input, Values, build_controls
 

@@ -10,7 +10,8 @@ from gradio.blocks import Block
 from gradio.components import Component
 
 from pipeline.errors import BadRequest
-from pipeline.models import MODELS, ModelSpec
+from pipeline.model_spec import ModelSpec
+from pipeline.models import MODELS
 from pipeline.plan import Plan
 
 Input = gr.Radio | gr.Slider | gr.Textbox | gr.Dropdown | gr.Image | gr.File

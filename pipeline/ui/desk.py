@@ -15,7 +15,8 @@ from pipeline.backends.local import LocalBackend
 from pipeline.errors import NotFound, OnetakeError
 from pipeline.jobs import Job, Jobs, JobView
 from pipeline.latents import is_latents
-from pipeline.models import ModelSpec, default_model, get_model
+from pipeline.model_spec import ModelSpec
+from pipeline.models import default_model, get_model
 from pipeline.plan import Plan, Speed, make_plan
 from pipeline.request import Request, parse_request, with_sources
 from pipeline.settings import Settings

@@ -2,7 +2,7 @@
 
 from html import escape
 
-from pipeline.models import ModelSpec
+from pipeline.model_spec import ModelSpec
 from pipeline.settings import Settings
 from pipeline.ui.warmup import WarmUp
 

@@ -6,7 +6,7 @@ from typing import Any
 import gradio as gr
 from gradio.blocks import Block
 
-from pipeline.models import ModelSpec
+from pipeline.model_spec import ModelSpec
 from pipeline.plan import Plan
 from pipeline.segments import Kept
 from pipeline.ui.clip_field import build_clip, offered

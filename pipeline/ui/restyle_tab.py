@@ -8,7 +8,7 @@ import gradio as gr
 from gradio.blocks import Block
 
 from pipeline.errors import BadRequest
-from pipeline.models import ModelSpec
+from pipeline.model_spec import ModelSpec
 from pipeline.plan import Plan
 from pipeline.segments import Kept
 from pipeline.ui import styles

@@ -2,7 +2,7 @@
 
 import gradio as gr
 
-from pipeline.models import ModelSpec
+from pipeline.model_spec import ModelSpec
 from pipeline.ui.composer import Composer, build_examples, build_prompt, build_rest
 
 TASK = "text"

@@ -1,0 +1,86 @@
+"""A video autoencoder between frames and normalised latents, in windows of time, so that memory stays flat."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pipeline.events import Latents, Pixels
+from pipeline.frames import decode_windows
+from pipeline.model_spec import ModelSpec
+
+# Latent frames of the other end that stand on each side of a loop when it is decoded: the decoder sees so far.
+LEAD = 4
+
+
+@dataclass(frozen=True)
+class Windows:
+    """How many latent frames are decoded at once, and how many neighbours stand on each side of them."""
+
+    keep: int
+    context: int
+
+
+class Codec:
+    """Encodes and decodes with a diffusers autoencoder whose latents are normalised by a mean and a deviation.
+
+    `statistics` are that mean and deviation of the raw latents, (channels) each; the deviation is divided by the
+    autoencoder's scaling factor. `device` is where the autoencoder computes, wherever its weights wait.
+    """
+
+    def __init__(
+        self, vae: Any, spec: ModelSpec, statistics: tuple[Tensor, Tensor], windows: Windows, device: str
+    ) -> None:
+        self.vae = vae
+        self._spec = spec
+        self._mean, self._std = (values.float().view(1, -1, 1, 1, 1) for values in statistics)
+        self._windows = windows
+        self._device = device
+
+    @torch.no_grad()
+    def encode(self, frames: Pixels) -> Tensor:
+        """Encode frames (n, height, width, 3) to normalised latents (1, channels, t, h, w)."""
+        pixels = torch.from_numpy(frames).to(self._device, self.vae.dtype).permute(3, 0, 1, 2)[None] / 127.5 - 1
+        latents: Tensor = self.vae.encode(pixels).latent_dist.mode().float()
+        return (latents - self._mean.to(latents.device)) / self._std.to(latents.device)
+
+    def decode(self, latents: Latents) -> Iterator[Pixels]:
+        """Decode window by window into frames (n, height, width, 3), so that memory does not grow with length."""
+        keep, context = self._windows.keep, self._windows.context
+        for window in decode_windows(latents.shape[2], self._spec.frame_grid, keep, context):
+            pixels = self.decode_whole(torch.from_numpy(latents[:, :, window.start : window.stop]))
+            yield pixels[window.skip : window.skip + window.take]
+
+    def decode_loop(self, latents: Latents) -> Pixels:
+        """Decode latents that have no beginning: every latent frame among its neighbours, around the end."""
+        around = latents.take(range(-LEAD, latents.shape[2] + LEAD), axis=2, mode="wrap")
+        grid, first = self._spec.frame_grid, (LEAD - 1) * self._spec.frame_grid + 1
+        frames = np.concatenate(list(self.decode(around)))
+        return frames[first : first + grid * latents.shape[2]]
+
+    def last_frame(self, latents: Latents) -> Pixels:
+        """Decode the last frame (height, width, 3) alone, with the latents before it as its context."""
+        end = torch.from_numpy(latents[:, :, -(self._windows.keep + self._windows.context) :])
+        last: Pixels = self.decode_whole(end)[-1]
+        return last
+
+    @torch.no_grad()
+    def decode_whole(self, latents: Tensor) -> Pixels:
+        """Decode latents (1, channels, t, h, w) at once into frames (n, height, width, 3)."""
+        raw = latents.float().to(self._device) * self._std.to(self._device) + self._mean.to(self._device)
+        video = self.vae.decode(*self._conditioned(raw.to(self.vae.dtype)), return_dict=False)[0]
+        pixels: Tensor = (video[0].float() * 127.5 + 127.5).round().clamp(0, 255).to(torch.uint8)
+        return pixels.permute(1, 2, 3, 0).cpu().numpy()
+
+    def _conditioned(self, raw: Tensor) -> tuple[Tensor, ...]:
+        """Return raw latents with the timestep of a decoder that denoises a little, as LTX-Video's later ones do."""
+        if not self.vae.config.get("timestep_conditioning"):
+            return (raw,)
+        # The same noise for every window and run: the same latents give the same frames.
+        noise = torch.randn(raw.shape, generator=torch.Generator("cpu").manual_seed(0)).to(raw.device, raw.dtype)
+        scale = self._spec.decode_noise_scale or 0.0
+        timestep = torch.tensor([self._spec.decode_timestep or 0.0], device=raw.device, dtype=raw.dtype)
+        return (1 - scale) * raw + scale * noise, timestep

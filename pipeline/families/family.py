@@ -1,0 +1,55 @@
+"""What every family of models can do for a backend, and what it gives back."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from torch import Tensor
+
+from pipeline.events import IsCancelled, Latents, Pixels
+from pipeline.families.codec import Codec
+from pipeline.families.preview import Preview
+from pipeline.footage import Excerpt
+from pipeline.model_spec import ModelSpec
+from pipeline.plan import Plan
+from pipeline.segments import Segment
+
+OnStep = Callable[[int, int, Pixels], None]
+Read = Callable[[Excerpt], Pixels]
+TextEmbeds = Mapping[str, Tensor | None]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What denoising left: normalised latents (1, channels, frames, height, width) after so many of its steps.
+
+    `change` is how far they are from what they started from, 0..1 (see strengths.CHANGES), None where from noise.
+    """
+
+    latents: Latents
+    steps_done: int
+    steps: int
+    change: float | None = None
+
+
+class Family(Protocol):
+    """A loaded model: its row, its autoencoder, its pipeline, its preview, and the two things that a segment needs done."""
+
+    spec: ModelSpec
+    codec: Codec
+    pipe: Any
+    preview: Preview
+
+    def device_memory_mb(self) -> float | None:
+        """Return the peak of a card's memory in MB, or None on a processor."""
+
+    def encode_text(self, plan: Plan, segment: Segment) -> TextEmbeds:
+        """Encode the prompt, and what guidance steers away from, as arguments of the pipeline's call."""
+
+    def run_segment(
+        self, plan: Plan, segment: Segment, text: TextEmbeds, read: Read, on_step: OnStep, cancelled: IsCancelled
+    ) -> Sample:
+        """Denoise one segment; when cancelled, stop after the step and return what the model had by then.
+
+        `read` returns the frames of an excerpt (frames, height, width, 3) at the size of the plan.
+        """

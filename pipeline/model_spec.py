@@ -1,0 +1,98 @@
+"""What a row of the registry says of a model: what it can do, its grid, limits, settings and costs."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from pipeline.frames import Network, noise_levels, shifted_levels
+
+
+@dataclass(frozen=True)
+class Upsampler:
+    """A model that doubles both sides of latents, and the noise levels from which the main model refines the result."""
+
+    repo: str
+    revision: str
+    levels: tuple[float, ...]
+    adain_factor: float
+    tone_map_compression_ratio: float
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """One model. Sides in pixels, memory in MB, what it downloads in GB; `licence_url` is read before its first use.
+
+    `pipeline` is the diffusers class that runs it. `weights` is the (repository, file) of its transformer and
+    autoencoder where they are not in `repo`; `patch` the latents on each side of a token. `pins` says at which frames
+    something can be given, `soft_pins` whether with a strength below 1, `edits` whether a clip can be taken up at a
+    noise level, `rolls` whether its latents can be turned in time (loops of words).
+
+    Speeds are a first guess until this machine has finished a run: for the embedded model on two CPU cores, for a
+    hosted one on the data-centre card of its published figures. `memory_mb` are all weights, side by side.
+
+    `levels` are the noise levels that a distilled model was taught, and `edit_levels` those below which it edits a
+    clip; without any, the schedule is that of `flow_shift`, or linear-quadratic where that is None. `strengths` are
+    noise levels by name where nobody has calibrated them. `blend` is the noise level at which a dissolve of two
+    clips is taken up and made into one.
+    """
+
+    name: str
+    title: str
+    repo: str
+    family: str
+    pipeline: str
+    licence: str
+    tasks: tuple[str, ...]
+    grid: int
+    frame_grid: int
+    side_stride: int
+    fps: int
+    min_side: int
+    max_side: int
+    frames: int
+    max_frames: int
+    shapes: Mapping[str, tuple[int, int]]
+    shape: str
+    steps: int
+    max_steps: int
+    guidance_scale: float
+    max_guidance_scale: float
+    network: Network
+    memory_mb: int
+    memory_kb_per_token: float
+    gflops_per_second: float
+    decode_megapixels_per_second: float
+    revision: str = "main"
+    weights: tuple[str, str] | None = None
+    patch: int = 1
+    knows: str | None = None
+    dtype: str = "bfloat16"
+    min_steps: int = 1
+    pins: Literal["any", "first", "none"] = "any"
+    soft_pins: bool = True
+    edits: bool = True
+    rolls: bool = True
+    blend: float = 0.909
+    licence_url: str = ""
+    download_gb: float = 0.0
+    negative_prompt: str = ""
+    levels: tuple[float, ...] = ()
+    edit_levels: tuple[float, ...] = ()
+    strengths: Mapping[str, float] = field(default_factory=dict)
+    flow_shift: float | None = None
+    decode_timestep: float | None = None
+    decode_noise_scale: float | None = None
+    upsampler: Upsampler | None = None
+
+    @property
+    def embedded(self) -> bool:
+        """True when the weights ship in assets/, so that no download is needed."""
+        return self.revision == "embedded"
+
+    def levels_from(self, start: float, steps: int) -> list[float]:
+        """Return the noise levels of a denoising of so many steps, from one of them on; 0 at the end is left out."""
+        if self.levels:
+            return list(self.levels) if start >= 1 else [start, *(level for level in self.edit_levels if level < start)]
+        if self.flow_shift is not None:
+            return shifted_levels(steps, self.flow_shift, start)
+        return noise_levels(steps, start)
