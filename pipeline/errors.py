@@ -7,6 +7,7 @@ OnetakeError
 ├── QueueFull                    too many jobs are waiting
 ├── NotFound                     no such run or job
 ├── LoadError                    the model's files are missing, corrupt or hold NaN
+│   └── NotDownloaded            the model's files are not on this machine yet
 ├── RunFailed                    the device, the encoder or the disk gave up
 │   └── BadClip                  what came out is no video: NaN, or black throughout
 └── Cancelled                    stopped before there was anything to keep
@@ -43,6 +44,10 @@ class NotFound(OnetakeError):
 
 class LoadError(OnetakeError):
     """A model could not be loaded."""
+
+
+class NotDownloaded(LoadError):
+    """A hosted model has to be downloaded first."""
 
 
 class RunFailed(OnetakeError):

@@ -43,6 +43,7 @@ class Settings:
     port: int = 7860
     home: Path = ROOT / "runs"
     assets: Path = ASSETS
+    hub: Path = Path("~/.cache/huggingface/hub").expanduser()
     device: str = "cpu"
     on_zerogpu: bool = False
     on_space: bool = False
@@ -58,6 +59,7 @@ class Settings:
             host=env.get("HOST") or ("0.0.0.0" if on_space else cls.host),  # noqa: S104, a Space is reached from outside
             port=_whole(env, "PORT", cls.port, most=65535),
             home=Path(env.get("ONETAKE_HOME") or cls.home).expanduser().absolute(),
+            hub=_hub(env),
             device=_device(env, on_zerogpu),
             on_zerogpu=on_zerogpu,
             on_space=on_space,
@@ -70,6 +72,12 @@ def _whole(env: Mapping[str, str], name: str, default: int, most: int) -> int:
     if not (text.isascii() and text.isdigit() and 1 <= int(text) <= most):
         raise BadRequest(name, f"{name} is {text!r}: set it to a whole number from 1 to {most}.")
     return int(text)
+
+
+def _hub(env: Mapping[str, str]) -> Path:
+    """Return where the Hub's own library keeps its files, by its own rules."""
+    home = Path(env.get("HF_HOME") or "~/.cache/huggingface")
+    return Path(env.get("HF_HUB_CACHE") or home / "hub").expanduser().absolute()
 
 
 def _device(env: Mapping[str, str], on_zerogpu: bool) -> str:

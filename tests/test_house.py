@@ -18,7 +18,7 @@ LEVELS = (
         *("events", "footage", "frames", "latents", "media", "memory", "model_spec", "models", "request", "sound"),
         *("strengths", "words", "commands"),
     ),
-    ("segments", "splice", "seams"),
+    ("segments", "splice", "seams", "downloads"),
     ("abilities",),
     ("pins",),
     ("layouts",),

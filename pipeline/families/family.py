@@ -33,7 +33,7 @@ class Sample:
 
 
 class Family(Protocol):
-    """A loaded model: its row, its autoencoder, its pipeline, its preview, and the two things that a segment needs done."""
+    """A loaded model with its parts, and what a segment needs done."""
 
     spec: ModelSpec
     codec: Codec

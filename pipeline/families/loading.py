@@ -9,6 +9,7 @@ import diffusers
 import torch
 import transformers
 
+from pipeline.downloads import model_folder
 from pipeline.errors import LoadError
 from pipeline.model_spec import ModelSpec
 from pipeline.settings import Settings
@@ -25,11 +26,10 @@ def peak_mb(device: str) -> float | None:
 
 
 def source_of(spec: ModelSpec, settings: Settings) -> dict[str, Any]:
-    """Return where `from_pretrained` finds a model's files, and how it reads them."""
-    place = str(settings.assets / spec.repo) if spec.embedded else spec.repo
-    revision = None if spec.embedded else spec.revision
-    common = {"dtype": getattr(torch, spec.dtype), "use_safetensors": True}
-    return {"pretrained_model_name_or_path": place, "revision": revision, **common}
+    """Return where `from_pretrained` finds a model's files, and how it reads them; raise NotDownloaded."""
+    # Always a folder: nothing is fetched behind a user's back while a model loads.
+    folder = str(model_folder(spec, settings))
+    return {"pretrained_model_name_or_path": folder, "dtype": getattr(torch, spec.dtype), "use_safetensors": True}
 
 
 @contextmanager
