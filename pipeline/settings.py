@@ -10,6 +10,7 @@ from pipeline.errors import BadRequest
 
 ROOT = Path(__file__).resolve().parents[1]
 ASSETS = ROOT / "assets"
+HUB = Path("~/.cache/huggingface/hub").expanduser()
 
 # Defaults for third-party libraries. A user who sets one of these keeps their own value.
 LIBRARY_DEFAULTS = {
@@ -43,7 +44,7 @@ class Settings:
     port: int = 7860
     home: Path = ROOT / "runs"
     assets: Path = ASSETS
-    hub: Path = Path("~/.cache/huggingface/hub").expanduser()
+    hub: Path = HUB
     device: str = "cpu"
     on_zerogpu: bool = False
     on_space: bool = False
