@@ -5,6 +5,7 @@
 #   make bench          the app against bare diffusers, as ratios
 #   make train, eval    the embedded model
 #   make calibrate      what subtle, mild and strong mean
+#   make space SPACE=user/name, make publish-model MODEL=user/name    onto the Hub; DRY_RUN=1 only lists
 # TORCH_INDEX=URL takes torch from another index, such as the one with builds for processors only.
 
 PYTHON ?= python3
@@ -12,7 +13,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP = $(BIN)/python -m pip install --disable-pip-version-check --quiet $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
-.PHONY: run test test-all check bench train eval calibrate browser
+.PHONY: run test test-all check bench train eval calibrate space publish-model browser
 
 run: $(VENV)/.installed
 	@$(BIN)/python app.py
@@ -43,6 +44,12 @@ eval: $(VENV)/.installed
 
 calibrate: $(VENV)/.installed
 	@$(BIN)/python -m pipeline.calibrate
+
+space: $(VENV)/.installed
+	@$(BIN)/python -m pipeline.publish space $(or $(SPACE),$(error Name it: make space SPACE=user/name)) $(if $(DRY_RUN),--dry-run)
+
+publish-model: $(VENV)/.installed
+	@$(BIN)/python -m pipeline.publish model $(or $(MODEL),$(error Name it: make publish-model MODEL=user/name)) $(if $(DRY_RUN),--dry-run)
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' || \

@@ -10,6 +10,7 @@ OnetakeError
 │   └── NotDownloaded            the model's files are not on this machine yet
 ├── RunFailed                    the device, the encoder or the disk gave up
 │   └── BadClip                  what came out is no video: NaN, or black throughout
+├── PublishFailed                the Hub did not take what was sent
 └── Cancelled                    stopped before there was anything to keep
 """
 
@@ -56,6 +57,10 @@ class RunFailed(OnetakeError):
 
 class BadClip(RunFailed):
     """A run came to its end, but what it made is not a video."""
+
+
+class PublishFailed(OnetakeError):
+    """Nothing, or not all, was sent to the Hub."""
 
 
 class Cancelled(OnetakeError):

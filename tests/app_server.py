@@ -34,10 +34,10 @@ class Server:
 
 
 @contextmanager
-def running_app(home: Path, port: int | None = None) -> Iterator[Server]:
-    """Start the app on a port (a free one by default), wait for its line, and end it afterwards."""
+def running_app(home: Path, port: int | None = None, root: Path = ROOT, **env: str) -> Iterator[Server]:
+    """Start the app of a folder on a port (a free one by default), wait for its line, and end it afterwards."""
     started = time.monotonic()
-    process = _start(home, port or _free_port())
+    process = _start(home, port or _free_port(), root, env)
     try:
         assert process.stdout
         line = process.stdout.readline()
@@ -51,10 +51,10 @@ def running_app(home: Path, port: int | None = None) -> Iterator[Server]:
         process.communicate()
 
 
-def _start(home: Path, port: int) -> "subprocess.Popen[str]":
-    env = os.environ | {"ONETAKE_HOME": str(home), "HOST": "127.0.0.1", "PORT": str(port)}
+def _start(home: Path, port: int, root: Path, more: dict[str, str]) -> "subprocess.Popen[str]":
+    env = os.environ | {"ONETAKE_HOME": str(home), "HOST": "127.0.0.1", "PORT": str(port)} | more
     pipe = subprocess.PIPE
-    return subprocess.Popen([sys.executable, "app.py"], cwd=ROOT, env=env, text=True, stdout=pipe, stderr=pipe)
+    return subprocess.Popen([sys.executable, "app.py"], cwd=root, env=env, text=True, stdout=pipe, stderr=pipe)
 
 
 def _free_port() -> int:

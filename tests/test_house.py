@@ -18,7 +18,7 @@ LEVELS = (
         *("events", "footage", "frames", "latents", "media", "memory", "model_spec", "models", "request", "sound"),
         *("strengths", "words", "commands"),
     ),
-    ("segments", "splice", "seams", "downloads"),
+    ("segments", "splice", "seams", "downloads", "front_matter"),
     ("abilities",),
     ("pins",),
     ("layouts",),
@@ -27,7 +27,7 @@ LEVELS = (
     ("backends", "peak", "provenance", "safety", "store", "video"),
     ("generate",),
     ("jobs",),
-    ("ui", "__main__", "calibrate"),
+    ("ui", "__main__", "calibrate", "publish"),
     ("app",),
 )
 WITHOUT_TORCH = (
