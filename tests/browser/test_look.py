@@ -128,3 +128,13 @@ def test_less_motion_means_no_motion_by_itself(browser: Browser, address: str) -
         moving = "() => document.getAnimations().filter(a => a.playState === 'running').length"
         assert page.evaluate(moving) == 0
         assert page.locator("video").evaluate_all("videos => videos.every(video => video.paused)")
+
+
+def test_a_clip_that_is_still_loading_stays_in_its_dark_room(browser: Browser, address: str) -> None:
+    with browser.new_context(viewport={"width": 1280, "height": 800}) as context:
+        page = context.new_page()
+        page.route("**/*.mp4*", lambda _route: None)
+        page.goto(address)
+        page.locator("video.take").wait_for()
+        room, clip = box(page, ".mat"), box(page, "video.take")
+    assert clip["y"] + clip["height"] <= room["y"] + room["height"]
