@@ -75,6 +75,7 @@ def _plan(options: argparse.Namespace, settings: Settings, store: Store) -> Plan
         "model": options.model,
         "width": width,
         "height": height,
+        "seconds": options.seconds,
         "frames": options.frames,
         "steps": options.steps,
         "guidance_scale": options.guidance,

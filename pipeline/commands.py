@@ -12,7 +12,7 @@ EPILOG = """\
 examples:
   python -m pipeline text "a red ball bounces on snow" -o ball.mp4
   python -m pipeline text "a blue cube on grass" --frames 1 -o cube.png
-  python -m pipeline animate photo.jpg "the red ball rolls left" --last end.png --at 1.5=middle.png
+  python -m pipeline animate photo.jpg "the red ball rolls left" --last end.png --at 1.5=middle.png@0.5
   python -m pipeline restyle clip.mp4 "the ball is blue, at night" --strength mild --range 0.5..1.5
   python -m pipeline transition one.mp4 two.mov --curve late --seconds 1
   python -m pipeline loop clip.mp4 --seam long
@@ -63,7 +63,11 @@ def _add_animate(commands: Any) -> None:
     command.add_argument("prompt", metavar="PROMPT", help="what the video shows")
     command.add_argument("--last", metavar="IMAGE", help="the last frame")
     command.add_argument(
-        "--at", metavar="SECONDS=IMAGE", type=_still, action="append", help="a picture in between; may be repeated"
+        "--at",
+        metavar="SECONDS=IMAGE[@STRENGTH]",
+        type=_still,
+        action="append",
+        help="a picture at a second, kept as closely as the others or by a strength of its own; may be repeated",
     )
     command.add_argument("--strength", metavar="S", type=float, help="how closely to keep the pictures, 0..1")
     _add_fitting(command)
@@ -96,9 +100,8 @@ def _add_transition(commands: Any) -> None:
     command.add_argument("--prompt", metavar="TEXT", help="what is seen in between")
     curves = ("linear", "early", "late", "hold")
     command.add_argument("--curve", choices=curves, help="how the second clip's share rises; linear if left out")
-    command.add_argument("--seconds", metavar="S", type=float, help="how long the one passes into the other")
     _add_fitting(command)
-    _add_sampling(command, "transition", ("first", "second", "curve", "seconds", "fit", "focus"))
+    _add_sampling(command, "transition", ("first", "second", "curve", "fit", "focus"))
 
 
 def _add_loop(commands: Any) -> None:
@@ -125,6 +128,9 @@ def _add_sampling(command: Any, task: str, own: tuple[str, ...]) -> None:
     shapes = ("landscape", "square", "portrait", "ultrawide")
     command.add_argument("--shape", choices=shapes, help="a shape by name, in the model's own size")
     command.add_argument("--size", metavar="WxH", type=_size, help="width and height in pixels, such as 128x128")
+    command.add_argument(
+        "--seconds", metavar="S", type=float, help="how long it plays; a transition: how long it passes into the other"
+    )
     command.add_argument("--frames", metavar="N", type=int, help="how many frames; one gives a picture (PNG)")
     command.add_argument("--steps", metavar="N", type=int, help="denoising steps")
     command.add_argument("--guidance", metavar="G", type=float, help="how closely to follow the words")
@@ -143,10 +149,12 @@ def _size(value: str) -> tuple[int, int]:
 
 
 def _still(value: str) -> dict[str, Any]:
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)=(.+)", value, re.ASCII)
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)=(.+?)(?:@(\d*\.?\d+))?", value, re.ASCII)
     if match is None:
-        raise argparse.ArgumentTypeError(f"{value!r} is no time with a picture: write it as 1.5=photo.jpg")
-    return {"seconds": float(match[1]), "image": match[2]}
+        what = f"{value!r} is no time with a picture"
+        raise argparse.ArgumentTypeError(f"{what}: write it as 1.5=photo.jpg or as 1.5=photo.jpg@0.5")
+    own = {"strength": float(match[3])} if match[3] else {}
+    return {"seconds": float(match[1]), "image": match[2], **own}
 
 
 def _point(value: str) -> tuple[float, float]:

@@ -68,11 +68,11 @@ def test_animate_begins_and_ends_with_pictures(tmp_path: Path) -> None:
     for colour in ("red", "blue", "white"):
         Image.new("RGB", (64, 64), colour).save(tmp_path / f"{colour}.png")
     first, last, middle = (str(tmp_path / f"{colour}.png") for colour in ("red", "blue", "white"))
-    asked = ["animate", first, "a ball", "--last", last, "--at", f"0.5={middle}", *SMALL, "--frames", "9", "--json"]
-    status, out, err = run(tmp_path / "runs", *asked)
+    asked = ["animate", first, "a ball", "--last", last, "--at", f"0.5={middle}@0.6", *SMALL]
+    status, out, err = run(tmp_path / "runs", *asked, "--seconds", "1", "--json")
     assert (status, err.splitlines()[-1]) == (0, "loading Tabletop")
     pins = json.loads(out)["plan"]["segments"][0]["pins"]
-    assert [pin["frame"] for pin in pins] == [0, 4, 8]
+    assert [(pin["frame"], pin["strength"]) for pin in pins] == [(0, 1.0), (4, 0.6), (8, 1.0)]
     assert run(tmp_path / "runs", "animate", "a ball", "--last", last, *SMALL, "--frames", "9")[0] == 0
 
 
