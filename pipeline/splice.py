@@ -49,13 +49,13 @@ def feather(made: Pixels, one: Pixels, other: Pixels) -> Pixels:
 
 
 def settle(frames: Pixels, before: Pixels, after: Pixels) -> Pixels:
-    """Let made frames go on from real ones: what differs at each join fades over a third of the frames between.
+    """Let made frames go on from real ones: what differs at each join fades towards the other.
 
-    The made frames show `before` at their beginning and `after` at their end, as nearly as the model could.
+    The made frames show `before` at their beginning and `after` at their end, as nearly as the model could. Spread over
+    all frames between, no step shows what was missed; over a few, the join jumped where the model missed by much.
     """
     first, last = len(before), len(frames) - len(after)
-    ramp = max((last - first) // 3, 1)
-    fade = np.clip(1 - np.arange(1, last - first + 1) / (ramp + 1), 0, 1)[:, None, None, None]
+    fade = (1 - np.arange(1, last - first + 1) / (last - first + 1))[:, None, None, None]
     missed, missed_after = before[-1].astype(float) - frames[first - 1], after[0].astype(float) - frames[last]
     settled = frames.astype(float)
     settled[first:last] += fade * missed + fade[::-1] * missed_after
