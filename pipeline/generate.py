@@ -104,7 +104,7 @@ def _write(draft: Draft, take: Take, emit: Callable[[Event], None]) -> tuple[dic
     reel = _Reel(check_clip(take.frames), plan.num_frames, emit)
     recipe = {"app": "Onetake", "plan": plan.to_recipe()}
     whole = reel if draft.told_by_latents else kept_whole(reel, draft.unmarked, plan.fps, plan.sound)
-    write_clip(resized(whole, plan.delivered), draft.clip, plan.fps, recipe, plan.sound)
+    write_clip(resized(whole, plan.delivered), draft.clip, plan.fps, recipe, plan.sound, plan.task == "loop")
     write_poster(reel.poster, draft.poster)
     write_latents(take.latents, draft.latents, (plan.width, plan.height), plan.segments[0].frames, plan.fps)
     encode = time.perf_counter() - started - reel.seconds

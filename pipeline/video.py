@@ -21,15 +21,20 @@ from pipeline.sound import Sound, SoundTrack
 # CRF 18 is where H.264 at its default preset stops differing visibly from its source.
 # Its macroblock tree is off: with it, small clips of equal frames came out as different files (tests/test_generate.py).
 X264 = {"crf": "18", "preset": "medium", "x264-params": "mbtree=0"}
+# A player goes from a loop's last frame to its first. Frames that are told by others are softer than a first one, which
+# made the join jump: here each stands for itself.
+LOOPED = X264 | {"x264-params": "mbtree=0:keyint=1"}
 LOSSLESS: tuple[str, str, dict[str, str]] = ("ffv1", "bgr0", {})
 PNG_KEY = "recipe"
 
 
 def write_clip(
-    frames: Iterable[Pixels], path: Path, fps: int, metadata: Mapping[str, Any], sound: Sound | None = None
-) -> None:
+    frames: Iterable[Pixels], path: Path, fps: int, metadata: Mapping[str, Any], sound: Sound | None = None,
+    loops: bool = False,
+) -> None:  # fmt: skip
     """Encode pieces of frames (n, height, width, 3): H.264 for .mp4, and AAC where there is sound; a picture for .png.
 
+    A file that `loops` goes on from its last frame to its first.
     The metadata is stored as JSON in the comment tag or in a tEXt chunk; raise RunFailed when encoding breaks.
     """
     recipe = json.dumps(metadata)
@@ -37,7 +42,7 @@ def write_clip(
         if path.suffix == ".png":
             _write_png(frames, path, recipe)
         else:
-            _write_mp4(frames, path, fps, recipe, sound)
+            _write_mp4(frames, path, fps, recipe, sound, LOOPED if loops else X264)
     except (OSError, av.FFmpegError) as error:
         raise RunFailed(f"{path.name} could not be written: {error}. Free some disk space and try again.") from error
 
@@ -89,10 +94,12 @@ def _resize(piece: Pixels, size: tuple[int, int]) -> Pixels:
     return np.stack([np.asarray(picture) for picture in pictures])
 
 
-def _write_mp4(frames: Iterable[Pixels], path: Path, fps: int, recipe: str, sound: Sound | None) -> None:
+def _write_mp4(
+    frames: Iterable[Pixels], path: Path, fps: int, recipe: str, sound: Sound | None, options: dict[str, str]
+) -> None:
     with av.open(str(path), "w", options={"movflags": "+faststart"}) as container:
         container.metadata["comment"] = recipe
-        film = _Film(container, ("libx264", "yuv420p", X264), fps, sound)
+        film = _Film(container, ("libx264", "yuv420p", options), fps, sound)
         for picture in chain.from_iterable(frames):
             film.write(picture)
         film.finish()

@@ -10,6 +10,7 @@ from PIL import Image
 
 from pipeline.errors import NotFound, RunFailed
 from pipeline.events import Pixels
+from pipeline.seams import SeamGauge
 from pipeline.video import read_frames, read_recipe, resized, write_clip, write_poster
 
 RECIPE = {"app": "Onetake", "plan": {"prompt": "a “ball” <b>🔴</b>", "seed": 2**64 - 1}}
@@ -47,6 +48,22 @@ def test_the_file_plays_in_a_browser(tmp_path: Path) -> None:
         assert (stream.width, stream.height, stream.average_rate, stream.frames) == (96, 64, Fraction(8), 17)
     data = path.read_bytes()
     assert data.index(b"moov") < data.index(b"mdat")
+
+
+def seam(clip: Pixels) -> float:
+    gauge = SeamGauge()
+    gauge.feed(clip)
+    return gauge.worst([0]) or 0.0
+
+
+def test_a_loop_begins_again_without_a_jump(tmp_path: Path) -> None:
+    grains = np.random.default_rng(0).integers(0, 255, (2, 8, 12, 3), dtype=np.uint8)
+    one, other = next(iter(resized([grains], (96, 64))))
+    share = 0.1 * np.abs(np.linspace(-1, 1, 16, endpoint=False))[:, None, None, None]
+    clip = (one * share + other * (1 - share)).astype(np.uint8)
+    write_clip([clip], tmp_path / "loop.mp4", 8, RECIPE, loops=True)
+    assert seam(clip) < 1.1
+    assert seam(np.stack(list(read_frames(tmp_path / "loop.mp4")))) < 1.4
 
 
 @pytest.mark.parametrize("name", ["clip.mp4", "image.png"])
