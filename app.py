@@ -7,6 +7,7 @@ from pipeline.settings import Settings, prepare_environment, serve_files_from
 
 prepare_environment()
 
+import logging
 import signal
 import sys
 from threading import Event
@@ -15,12 +16,16 @@ import gradio as gr
 from fastapi import FastAPI
 
 from pipeline.backends.local import LocalBackend
+from pipeline.downloads import is_here
 from pipeline.errors import OnetakeError
+from pipeline.fetches import Fetches
+from pipeline.hub import download
 from pipeline.jobs import Jobs
-from pipeline.models import default_model
+from pipeline.memory import Machine
+from pipeline.models import default_model, get_model
 from pipeline.store import Store
 from pipeline.ui.api import refuse_unknown_fields
-from pipeline.ui.desk import House
+from pipeline.ui.house import House
 from pipeline.ui.look import look
 from pipeline.ui.media import serve_media
 from pipeline.ui.page import build_page
@@ -37,6 +42,7 @@ def main() -> int:
         signal.signal(number, lambda *_: stop.set())
     try:
         settings = Settings.from_env()
+        fetch_at_start(settings)
         house = open_house(settings)
         demo, url = serve(house)
     except (OnetakeError, OSError) as error:
@@ -45,6 +51,7 @@ def main() -> int:
     print(f"Onetake is ready: {url}", flush=True)  # noqa: T201
     house.warm_up.start()
     stop.wait()
+    house.fetches.close()
     house.jobs.close()
     demo.close(verbose=False)
     return 0
@@ -55,8 +62,20 @@ def open_house(settings: Settings) -> House:
     serve_files_from(settings.home / ".served")
     backend = LocalBackend(settings)
     store = Store(settings.home)
-    warm_up = WarmUp(lambda: backend.warm(default_model(settings).name))
-    return House(Jobs(backend, store, settings.max_queue), store, settings, warm_up, backend)
+    # What the card is, is known once torch is loaded: a machine with one is told by `Machine(vram_mb=…)`.
+    machine = Machine()
+    spec = default_model(machine, lambda spec: is_here(spec, settings), settings.model)
+    jobs = Jobs(backend, store, settings.max_queue)
+    return House(jobs, store, settings, WarmUp(backend.warm, spec), backend, Fetches(settings), machine)
+
+
+def fetch_at_start(settings: Settings) -> None:
+    """Download the models that ONETAKE_MODELS names, whose licences its owner accepts by that; log what fails."""
+    for spec in map(get_model, settings.fetched_at_start):
+        try:
+            download(spec, settings, lambda *_: None, lambda: False)
+        except OnetakeError as error:
+            logging.getLogger(__name__).warning("%s is left out: %s", spec.name, error)
 
 
 def serve(house: House) -> tuple[gr.Blocks, str]:

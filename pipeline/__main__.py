@@ -3,21 +3,23 @@
 import argparse
 import json
 import shutil
-import signal
 import sys
-import threading
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 from pipeline.commands import make_parser
+from pipeline.downloads import is_here, not_downloaded
 from pipeline.errors import BadRequest, Cancelled, NotFound, OnetakeError, RunFailed
 from pipeline.events import Loading, Step
-from pipeline.models import MODELS, default_model, get_model
+from pipeline.memory import Machine
+from pipeline.model_commands import add_model_commands
+from pipeline.model_spec import ModelSpec
+from pipeline.models import default_model, get_model
 from pipeline.plan import Plan, make_plan
 from pipeline.request import parse_request, with_sources
 from pipeline.settings import Settings, prepare_environment
 from pipeline.store import Run, Store
+from pipeline.terminal import say, show_progress, stop_on_interrupt
 
 BAD_REQUEST, FAILURE, STOPPED = 2, 1, 130
 
@@ -39,29 +41,17 @@ def make(options: argparse.Namespace) -> int:
     store = Store(settings.home)
     plan = _plan(options, settings, store)
     _check_output(options.output, plan)
-    _say(plan.contract(), *plan.notes)
+    _check_model(plan, settings)
+    say(plan.contract(), *plan.notes)
     run = _drive(plan, settings, store)
     file = run.file if options.output is None else _copy(run.file, options.output)
     print(json.dumps(run.to_json() | {"file": str(file)}) if options.json else file)
     return 0 if run.state == "done" else STOPPED
 
 
-def models(options: argparse.Namespace) -> int:
-    """List the registry."""
-    if options.json:
-        rows = [asdict(spec) for spec in MODELS]
-        print(json.dumps({"models": rows}))
-    else:
-        for spec in MODELS:
-            print(f"{spec.name}: {spec.title}, {', '.join(spec.tasks)}, {spec.licence}")
-    return 0
-
-
 def _parser() -> argparse.ArgumentParser:
     parser, commands = make_parser()
-    listing = commands.add_parser("models", help="list the models")
-    listing.add_argument("--json", action="store_true", help="print one JSON object")
-    listing.set_defaults(command=models)
+    add_model_commands(commands)
     return parser
 
 
@@ -83,8 +73,20 @@ def _plan(options: argparse.Namespace, settings: Settings, store: Store) -> Plan
         "seed": options.seed,
     }
     request = with_sources(parse_request(asked | given), store.keep_source)
-    spec = get_model(request.model) if request.model else default_model(settings)
+    spec = get_model(request.model) if request.model else _default(settings)
     return make_plan(request, spec, store.speed(spec))
+
+
+def _default(settings: Settings) -> ModelSpec:
+    # A machine with a card is told by `Machine(vram_mb=…)`.
+    return default_model(Machine(), lambda spec: is_here(spec, settings), settings.model)
+
+
+def _check_model(plan: Plan, settings: Settings) -> None:
+    """Refuse a model that is not on this machine, before any work is done."""
+    spec = get_model(plan.model)
+    if not is_here(spec, settings):
+        raise not_downloaded(spec)
 
 
 def _check_output(output: Path | None, plan: Plan) -> None:
@@ -107,39 +109,17 @@ def _drive(plan: Plan, settings: Settings, store: Store) -> Run:
     from pipeline.backends.local import LocalBackend
     from pipeline.generate import Finished, generate
 
-    stop = _stop_on_interrupt()
+    stop = stop_on_interrupt()
     for event in generate(plan, LocalBackend(settings), store, stop.is_set):
         match event:
             case Loading(model):
-                _say(f"loading {model}")
+                say(f"loading {model}")
             case Step(index, total, _, seconds_left):
-                _progress(f"step {index} of {total} · {seconds_left:.0f} s left")
+                show_progress(f"step {index} of {total} · {seconds_left:.0f} s left")
             case Finished(run):
-                _progress("")
+                show_progress("")
                 return run
     raise RunFailed("The run ended without a result. Try again.")
-
-
-def _stop_on_interrupt() -> threading.Event:
-    stop = threading.Event()
-
-    def on_interrupt(*_: object) -> None:
-        stop.set()
-        # A second Ctrl-C has its usual effect.
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    signal.signal(signal.SIGINT, on_interrupt)
-    return stop
-
-
-def _say(*lines: str) -> None:
-    for line in lines:
-        print(line, file=sys.stderr)
-
-
-def _progress(line: str) -> None:
-    if sys.stderr.isatty():
-        print(f"\r\033[K{line}", end="", file=sys.stderr, flush=True)
 
 
 def _status(error: OnetakeError) -> int:

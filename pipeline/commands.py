@@ -18,6 +18,7 @@ examples:
   python -m pipeline loop clip.mp4 --seam long
   python -m pipeline loop --prompt "a red ball turns on grass"
   python -m pipeline models --json
+  python -m pipeline download ltx-2b
 
 Wherever a clip is asked for, run:ID stands for a take that was made here.
 

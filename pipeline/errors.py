@@ -8,6 +8,7 @@ OnetakeError
 ├── NotFound                     no such run or job
 ├── LoadError                    the model's files are missing, corrupt or hold NaN
 │   └── NotDownloaded            the model's files are not on this machine yet
+├── DownloadFailed               the Hub, the way to it, or the disk gave up; what was fetched is kept
 ├── RunFailed                    the device, the encoder or the disk gave up
 │   └── BadClip                  what came out is no video: NaN, or black throughout
 ├── PublishFailed                the Hub did not take what was sent
@@ -49,6 +50,10 @@ class LoadError(OnetakeError):
 
 class NotDownloaded(LoadError):
     """A hosted model has to be downloaded first."""
+
+
+class DownloadFailed(OnetakeError):
+    """A model could not be fetched from the Hub."""
 
 
 class RunFailed(OnetakeError):

@@ -102,7 +102,7 @@ def _write(draft: Draft, take: Take, emit: Callable[[Event], None]) -> tuple[dic
     started = time.perf_counter()
     plan = draft.plan
     reel = _Reel(check_clip(take.frames), plan.num_frames, emit)
-    recipe = {"app": "Onetake", "plan": plan.to_recipe()}
+    recipe = {"app": "Onetake", "plan": plan.to_recipe()} | _weights(take)
     whole = reel if draft.told_by_latents else kept_whole(reel, draft.unmarked, plan.fps, plan.sound)
     write_clip(resized(whole, plan.delivered), draft.clip, plan.fps, recipe, plan.sound, plan.task == "loop")
     write_poster(reel.poster, draft.poster)
@@ -143,11 +143,15 @@ class _Reel:
 
 def _outcome(plan: Plan, take: Take, measures: dict[str, float]) -> dict[str, Any]:
     notes = (*plan.notes, *_measured(plan, measures))
-    told = {"notes": notes, "measures": _rounded(measures)}
+    told = {"notes": notes, "measures": _rounded(measures)} | _weights(take)
     if take.steps_done == take.steps:
         return {"state": "done"} | told
     note = f"Stopped after step {take.steps_done} of {take.steps}: this is what the model had by then."
     return {"state": "stopped"} | told | {"notes": (*notes, note)}
+
+
+def _weights(take: Take) -> dict[str, str]:
+    return {"revision": take.revision} if take.revision else {}
 
 
 def _measured(plan: Plan, measures: dict[str, float]) -> Iterator[str]:

@@ -8,7 +8,7 @@ from collections.abc import Generator
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from pipeline.errors import Cancelled, NotFound, OnetakeError, QueueFull
+from pipeline.errors import Cancelled, LoadError, NotFound, OnetakeError, QueueFull
 from pipeline.events import Loading, Pixels, Step
 from pipeline.generate import Backend, Decoding, Event, Finished, generate
 from pipeline.plan import Plan
@@ -25,7 +25,10 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class JobView:
-    """A job at one moment. `place` counts the jobs before it; `seconds_left` is for denoising."""
+    """A job at one moment. `place` counts the jobs before it; `seconds_left` is for denoising.
+
+    `unloadable` is True where its model could not be loaded.
+    """
 
     id: str
     plan: Plan
@@ -38,6 +41,7 @@ class JobView:
     seconds_left: float | None = None
     run: Run | None = None
     error: str | None = None
+    unloadable: bool = False
 
     @property
     def final(self) -> bool:
@@ -166,7 +170,8 @@ class Jobs:
             job.change(state="cancelled", phase="ended")
         except OnetakeError as error:
             log.warning("job %s failed", job.id, exc_info=error)
-            job.change(state="failed", phase="ended", error=str(error))
+            unloadable = isinstance(error, LoadError)
+            job.change(state="failed", phase="ended", error=str(error), unloadable=unloadable)
 
     def _forget_cancelled(self) -> None:
         self._waiting = deque(job for job in self._waiting if not job.snapshot().final)

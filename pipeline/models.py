@@ -1,9 +1,11 @@
 """The registry: one literal row per model, with what it can do, its grid, limits and costs."""
 
+from collections.abc import Callable
+
 from pipeline.errors import UnknownModel
 from pipeline.frames import Network
+from pipeline.memory import Machine
 from pipeline.model_spec import ModelSpec, Upsampler
-from pipeline.settings import Settings
 
 # What Wan's authors steer away from, in all of their examples.
 WAN_NEGATIVE = (
@@ -241,6 +243,9 @@ MODELS: tuple[ModelSpec, ...] = (
 )
 
 
+EMBEDDED = next(spec for spec in MODELS if spec.embedded)
+
+
 def get_model(name: str) -> ModelSpec:
     """Return the row of that name; raise UnknownModel, naming the others."""
     for spec in MODELS:
@@ -250,6 +255,13 @@ def get_model(name: str) -> ModelSpec:
     raise UnknownModel("model", f"There is no model {name!r}. Choose one of: {names}.")
 
 
-def default_model(settings: Settings) -> ModelSpec:  # noqa: ARG001, the choice is going to depend on the device
-    """Return the model that a request without one gets."""
-    return MODELS[0]
+def default_model(machine: Machine, is_here: Callable[[ModelSpec], bool], wanted: str | None = None) -> ModelSpec:
+    """Return the model that a request without one gets; raise UnknownModel for a wanted one that is none.
+
+    That is the wanted one, or else the largest of the LTX family whose weights fit the card and are on this machine,
+    or else the embedded one.
+    """
+    if wanted:
+        return get_model(wanted)
+    fitting = [spec for spec in MODELS if spec.family == "ltx" and spec.memory_mb <= machine.vram_mb and is_here(spec)]
+    return max((spec for spec in fitting if not spec.embedded), key=lambda spec: spec.memory_mb, default=EMBEDDED)

@@ -11,6 +11,7 @@ from pipeline.errors import BadRequest
 ROOT = Path(__file__).resolve().parents[1]
 ASSETS = ROOT / "assets"
 HUB = Path("~/.cache/huggingface/hub").expanduser()
+HUB_ENDPOINT = "https://huggingface.co"
 
 # Defaults for third-party libraries. A user who sets one of these keeps their own value.
 LIBRARY_DEFAULTS = {
@@ -38,13 +39,19 @@ def serve_files_from(folder: Path) -> None:
 
 @dataclass(frozen=True)
 class Settings:
-    """Where the app listens, keeps its runs and computes."""
+    """Where the app listens, keeps its runs and computes.
+
+    `model` is the one to begin with, where somebody named it; `fetched_at_start` are those to download before that.
+    """
 
     host: str = "127.0.0.1"
     port: int = 7860
     home: Path = ROOT / "runs"
     assets: Path = ASSETS
     hub: Path = HUB
+    hub_endpoint: str = HUB_ENDPOINT
+    model: str | None = None
+    fetched_at_start: tuple[str, ...] = ()
     device: str = "cpu"
     on_zerogpu: bool = False
     on_space: bool = False
@@ -61,6 +68,9 @@ class Settings:
             port=_whole(env, "PORT", cls.port, most=65535),
             home=Path(env.get("ONETAKE_HOME") or cls.home).expanduser().absolute(),
             hub=_hub(env),
+            hub_endpoint=(env.get("HF_ENDPOINT") or HUB_ENDPOINT).rstrip("/"),
+            model=env.get("ONETAKE_MODEL") or None,
+            fetched_at_start=tuple(env.get("ONETAKE_MODELS", "").replace(",", " ").split()),
             device=_device(env, on_zerogpu),
             on_zerogpu=on_zerogpu,
             on_space=on_space,

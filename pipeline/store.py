@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Run:
-    """A finished run. `created` is ISO 8601 in UTC; timings are in seconds."""
+    """A finished run. `created` is ISO 8601 in UTC; timings are in seconds; `revision` is a hosted model's commit."""
 
     id: str
     created: str
@@ -47,10 +47,12 @@ class Run:
     peak_memory_mb: float
     measures: dict[str, float] = field(default_factory=dict)
     sha256: str = ""
+    revision: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return the run as values that json can write."""
         own = {"id": self.id, "state": self.state, "created": self.created, "file": str(self.file)}
+        own |= {"revision": self.revision} if self.revision else {}
         costs = {"timings": self.timings, "peak_memory_mb": self.peak_memory_mb, "measures": self.measures}
         return own | {"poster": str(self.poster), "plan": self.plan.to_json(), "notes": list(self.notes)} | costs
 

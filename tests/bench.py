@@ -20,7 +20,7 @@ from safetensors.numpy import load_file  # noqa: E402
 
 from pipeline.backends.local import LocalBackend  # noqa: E402
 from pipeline.generate import Finished, generate  # noqa: E402
-from pipeline.models import default_model  # noqa: E402
+from pipeline.models import EMBEDDED  # noqa: E402
 from pipeline.plan import Plan, make_plan  # noqa: E402
 from pipeline.request import parse_request  # noqa: E402
 from pipeline.store import Run, Store  # noqa: E402
@@ -44,7 +44,7 @@ def main() -> int:
 
 def _speed(settings: Settings, store: Store) -> bool:
     backend = LocalBackend(settings)
-    family = backend.warm(default_model(settings).name)
+    family = backend.warm(EMBEDDED.name)
     plan = make_plan(parse_request({"prompt": PROMPT, "seed": 7}), family.spec)
 
     def bare(output_type: str) -> Any:

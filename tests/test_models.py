@@ -5,13 +5,34 @@ import pytest
 
 from pipeline.errors import BadRequest, UnknownModel
 from pipeline.frames import snap_frames, snap_side
+from pipeline.memory import Machine
 from pipeline.model_spec import ModelSpec
 from pipeline.models import MODELS, default_model, get_model
-from pipeline.settings import ASSETS, Settings
+from pipeline.settings import ASSETS
 
 
-def test_the_default_model_needs_no_download() -> None:
-    assert default_model(Settings()).embedded
+def test_without_a_card_the_default_model_is_the_embedded_one() -> None:
+    assert default_model(Machine(ram_mb=500_000), lambda _: True).embedded
+
+
+@pytest.mark.parametrize(
+    ("vram_mb", "here", "name"),
+    [
+        (80_000, {"ltx-2b", "ltx-13b", "wan-5b"}, "ltx-13b"),
+        (80_000, {"ltx-2b"}, "ltx-2b"),
+        (80_000, {"wan-5b"}, "tabletop"),
+        (24_000, {"ltx-2b", "ltx-13b"}, "ltx-2b"),
+        (8_000, {"ltx-2b", "ltx-13b"}, "tabletop"),
+    ],
+)
+def test_with_a_card_it_is_the_largest_that_fits_and_is_here(vram_mb: int, here: set[str], name: str) -> None:
+    assert default_model(Machine(vram_mb), lambda spec: spec.name in here).name == name
+
+
+def test_who_names_a_model_gets_it() -> None:
+    assert default_model(Machine(), lambda _: False, "wan-5b").name == "wan-5b"
+    with pytest.raises(UnknownModel):
+        default_model(Machine(), lambda _: True, "sora")
 
 
 def test_an_unknown_model_is_a_bad_request_that_names_the_others() -> None:

@@ -7,7 +7,6 @@ from pipeline.backends.local import LocalBackend
 from pipeline.errors import BadRequest
 from pipeline.jobs import Jobs, JobView
 from pipeline.model_spec import ModelSpec
-from pipeline.models import default_model
 from pipeline.plan import Plan, make_plan
 from pipeline.request import parse_request
 from pipeline.settings import Settings
@@ -20,8 +19,7 @@ def end_of(jobs: Jobs, plan: Plan) -> JobView:
     return view
 
 
-def test_from_a_sentence_to_a_file_and_back(settings: Settings, backend: LocalBackend, store: Store) -> None:
-    spec = default_model(settings)
+def test_from_a_sentence_to_a_file_and_back(spec: ModelSpec, backend: LocalBackend, store: Store) -> None:
     asked = {"prompt": "a red ball bounces on snow", "shape": "landscape", "seconds": 1.0, "steps": 3}
     plan = make_plan(parse_request(asked), spec, store.speed(spec))
     jobs = Jobs(backend, store, max_queue=1)
@@ -51,10 +49,10 @@ def test_a_bad_request_touches_no_model(settings: Settings, spec: ModelSpec) -> 
 
 
 @pytest.mark.slow
-def test_two_seconds_of_video_take_ten_at_most(settings: Settings, backend: LocalBackend, store: Store) -> None:
+def test_two_seconds_of_video_take_ten_at_most(spec: ModelSpec, backend: LocalBackend, store: Store) -> None:
     backend.warm("tabletop")
     jobs = Jobs(backend, store, max_queue=1)
-    plan = make_plan(parse_request({"prompt": "a red ball bounces on snow"}), default_model(settings))
+    plan = make_plan(parse_request({"prompt": "a red ball bounces on snow"}), spec)
     assert plan.contract().startswith("17 frames, 2.1 s, 128×128")
     run = end_of(jobs, plan).run
     jobs.close()

@@ -28,6 +28,13 @@ def test_the_environment_decides() -> None:
     assert settings.home == Path.home() / "clips"
 
 
+def test_the_hub_is_where_its_own_library_looks() -> None:
+    settings = Settings.from_env({"HF_HOME": "/models", "HF_ENDPOINT": "http://mirror/", "ONETAKE_MODEL": "ltx-2b"})
+    assert (str(settings.hub), settings.hub_endpoint) == ("/models/hub", "http://mirror")
+    assert (settings.model, settings.fetched_at_start) == ("ltx-2b", ())
+    assert Settings.from_env({"ONETAKE_MODELS": "ltx-2b, wan-5b"}).fetched_at_start == ("ltx-2b", "wan-5b")
+
+
 def test_a_space_is_reachable_and_zerogpu_has_a_card() -> None:
     settings = Settings.from_env({"SPACE_ID": "someone/onetake", "SPACES_ZERO_GPU": "true"})
     assert settings.host == "0.0.0.0"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 from PIL import Image
 
+from pipeline.downloads import commit_of
 from pipeline.errors import CannotDo
 from pipeline.events import IsCancelled, Latents, Listener, Loading, Pixels, Step
 from pipeline.footage import Excerpt, read_clip
@@ -31,7 +32,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Take:
-    """What a backend made: latents, and their frames, decoded only as they are read. Timings in seconds."""
+    """What a backend made: latents, and their frames, decoded only as they are read. Timings in seconds.
+
+    `revision` is the commit of a hosted model's weights.
+    """
 
     latents: Latents
     frames: Iterator[Pixels]
@@ -39,6 +43,7 @@ class Take:
     steps: int
     timings: dict[str, float]
     measures: dict[str, float]
+    revision: str = ""
 
 
 class LocalBackend:
@@ -91,7 +96,8 @@ class LocalBackend:
         clock.lap("denoise")
         measures = {} if sample.change is None else {"change": sample.change}
         frames = self._on_device(_pieces(family, plan, sample.latents, read))
-        return Take(sample.latents, frames, sample.steps_done, sample.steps, clock.laps, measures)
+        revision = commit_of(spec, self._settings)
+        return Take(sample.latents, frames, sample.steps_done, sample.steps, clock.laps, measures, revision)
 
     def _load(self, spec: ModelSpec) -> "Family":
         if self._family is None or self._family.spec != spec:

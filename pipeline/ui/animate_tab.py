@@ -11,7 +11,9 @@ from pipeline.model_spec import ModelSpec
 from pipeline.plan import Plan
 from pipeline.segments import Pin
 from pipeline.ui.composer import Composer, build_examples, build_prompt, build_rest
-from pipeline.ui.controls import LONGEST_SECONDS, Input, build_slider
+from pipeline.ui.controls import Input
+from pipeline.ui.rows import LONGEST_SECONDS, Rows
+from pipeline.ui.slider import build_slider
 
 TASK = "animate"
 EXAMPLES: tuple[tuple[str, Mapping[str, str]], ...] = (
@@ -21,19 +23,19 @@ EXAMPLES: tuple[tuple[str, Mapping[str, str]], ...] = (
 FITS = [("Crop", "crop"), ("Pad", "pad")]
 
 
-def build_animate_tab(spec: ModelSpec) -> Composer:
-    """Build the composer from the model's row."""
+def build_animate_tab(rows: Rows) -> Composer:
+    """Build the composer from the models' rows."""
     with gr.Tab("Animate", id=TASK), gr.Column(elem_classes="composer"):
         prompt = build_prompt(TASK, "What happens to the picture?", "the red ball rolls right")
         examples = build_examples(*EXAMPLES)
         with gr.Row(elem_classes="the-pictures"):
             first, last = _picture("First frame", "first"), _picture("Last frame", "last")
-        more = _more(spec)
+        more = _more(rows.start(TASK))
         fit = gr.Radio(FITS, value="crop", label="Another shape", elem_id="fit", elem_classes="the-fit")
-        controls, make, contract = build_rest(TASK, spec, "As given")
+        controls, making = build_rest(TASK, rows, "As given")
     own: dict[str, Input] = {"image": first, "last": last, "fit": fit, **more}
     return Composer(
-        TASK, prompt, examples, controls, make, contract, own, reshape=reshape,
+        TASK, prompt, examples, controls, making, own, reshape=reshape,
         needed=("image", "last", "between"), asks="Give a first frame, a last frame, or both.",
         restore_own=lambda plan: restore_pictures(own, plan),
     )  # fmt: skip

@@ -17,7 +17,7 @@ from pipeline.errors import BadRequest, OnetakeError, RunFailed
 from pipeline.latents import is_latents
 from pipeline.request import SOURCES, TASKS, FittedRequest, RestyleRequest
 from pipeline.store import RUN, Run
-from pipeline.ui.desk import House
+from pipeline.ui.house import House
 
 File = gr.FileData | str | None
 RETURNS = tuple[gr.FileData, dict[str, Any]]

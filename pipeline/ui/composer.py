@@ -9,7 +9,9 @@ from gradio.blocks import Block
 
 from pipeline.model_spec import ModelSpec
 from pipeline.plan import Plan
-from pipeline.ui.controls import Controls, Input, Values, build_controls
+from pipeline.ui.controls import Controls, Input, Length, Values, build_controls
+from pipeline.ui.offer import OFFER_CLICKS
+from pipeline.ui.rows import Rows
 
 
 @dataclass(frozen=True)
@@ -19,6 +21,15 @@ class Example:
     words: str
     chip: gr.Button
     files: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Making:
+    """The button, and under it: what went wrong with a model, and the contract or a model's offer."""
+
+    make: gr.Button
+    told: gr.HTML
+    contract: gr.HTML
 
 
 def nothing_own(plan: Plan) -> dict[Block, Any]:  # noqa: ARG001, other tasks need the plan
@@ -41,8 +52,7 @@ class Composer:
     prompt: gr.Textbox
     examples: tuple[Example, ...]
     controls: Controls
-    make: gr.Button
-    contract: gr.HTML
+    making: Making
     own: Mapping[str, Input] = field(default_factory=dict)
     needed: tuple[str, ...] = ()
     asks: str = ""
@@ -54,6 +64,30 @@ class Composer:
     carries: str = ""
     tab: str = ""
     inner: gr.Tabs | None = None
+
+    @property
+    def make(self) -> gr.Button:
+        """Return the button."""
+        return self.making.make
+
+    @property
+    def told(self) -> gr.HTML:
+        """Return the line about a model that cannot be used."""
+        return self.making.told
+
+    @property
+    def contract(self) -> gr.HTML:
+        """Return the line of what will come out."""
+        return self.making.contract
+
+    @property
+    def by_row(self) -> list[Block]:
+        """Return what changes where another model is chosen."""
+        return [*self.controls.by_row, self.told]
+
+    def follow(self, spec: ModelSpec, message: str = "") -> dict[Block, Any]:
+        """Choose a model, and say why where nobody did."""
+        return {**self.controls.follow(spec), self.told: gr.HTML(message, visible=bool(message))}
 
     @property
     def inputs(self) -> list[Input]:
@@ -114,16 +148,13 @@ def build_prompt(task: str, label: str, placeholder: str) -> gr.Textbox:
     )  # fmt: skip
 
 
-def build_rest(
-    task: str, spec: ModelSpec, follows: str | None = None, seconds: float | None = 2.0
-) -> tuple[Controls, gr.Button, gr.HTML]:
-    """Build what stands under every task's own fields: the shared controls, the button and the contract.
-
-    `seconds` is the length to begin with, None where what is given decides it.
-    """
-    controls = build_controls(task, spec, follows, seconds)
+def build_rest(task: str, rows: Rows, follows: str | None = None, seconds: Length = "own") -> tuple[Controls, Making]:
+    """Build what stands under every task's own fields: the shared controls, the button and the contract."""
+    controls = build_controls(task, rows, follows, seconds)
     make = gr.Button("Make video", variant="primary", elem_id=f"{task}-make", elem_classes="the-make")
-    return controls, make, gr.HTML(elem_id=f"{task}-contract", elem_classes="the-contract")
+    told = gr.HTML(visible=False, elem_id=f"{task}-told", elem_classes="the-contract")
+    contract = gr.HTML(elem_id=f"{task}-contract", elem_classes="the-contract", js_on_load=OFFER_CLICKS)
+    return controls, Making(make, told, contract)
 
 
 def build_examples(*examples: tuple[str, Mapping[str, str]]) -> tuple[Example, ...]:

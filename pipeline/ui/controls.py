@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import gradio as gr
 from gradio.blocks import Block
@@ -11,15 +11,15 @@ from gradio.components import Component
 
 from pipeline.errors import BadRequest
 from pipeline.model_spec import ModelSpec
-from pipeline.models import MODELS
 from pipeline.plan import Plan
+from pipeline.ui.rows import Rows, on_the_slider, own_seconds, seconds_range
+from pipeline.ui.slider import Range, build_slider, resized
 
 Input = gr.Radio | gr.Slider | gr.Textbox | gr.Dropdown | gr.Image | gr.File
 Values = Mapping[Component, Any]
+# Seconds to begin with: the model's own, so many, or None where what is given decides.
+Length = float | Literal["own"] | None
 
-# The slider offers the lengths that people ask for; the exact field reaches the model's limit.
-SHORTEST_SECONDS = 0.5
-LONGEST_SECONDS = 6.0
 DICE = 1_000_000
 LONGEST_NUMBER = 20
 FOLLOWS = "follows"
@@ -42,7 +42,8 @@ class Controls:
     height: gr.Textbox
     frames: gr.Textbox
     deliver: gr.Dropdown
-    timed: bool = True
+    length: Length = "own"
+    follows: str | None = None
 
     @property
     def inputs(self) -> tuple[Input, ...]:
@@ -78,31 +79,49 @@ class Controls:
         frames = read_whole("frames", values[self.frames])
         if frames is not None:
             return {"frames": frames}
-        return {"seconds": values[self.seconds]} if self.timed else {}
+        return {} if self.length is None else {"seconds": values[self.seconds]}
+
+    @property
+    def by_row(self) -> list[Block]:
+        """Return the controls that a model's row decides."""
+        return [self.model, self.shape, self.seconds, self.steps, self.guidance_scale]
+
+    def follow(self, spec: ModelSpec) -> dict[Block, Any]:
+        """Return the controls with the ranges and defaults of a model's row."""
+        return {
+            self.model: spec.name,
+            self.shape: gr.Radio(_shapes(spec, self.follows)),
+            self.seconds: self.seconds_of(spec, own_seconds(spec) if self.length == "own" else None),
+            self.steps: resized(_steps(spec), spec.steps),
+            self.guidance_scale: resized(_guidance(spec), spec.guidance_scale),
+        }
+
+    def seconds_of(self, spec: ModelSpec, value: float | None = None) -> gr.Slider:
+        """Return the slider of seconds in a model's range, with a value or the one that it has."""
+        return resized(seconds_range(spec), value, visible=self.length is not None)
 
     def restore(self, plan: Plan, spec: ModelSpec) -> dict[Block, Any]:
         """Return the values that make this plan again."""
-        return {
-            self.model: plan.model,
-            self.steps: plan.steps,
-            self.guidance_scale: plan.guidance_scale,
+        return self.follow(spec) | {
+            self.steps: resized(_steps(spec), plan.steps),
+            self.guidance_scale: resized(_guidance(spec), plan.guidance_scale),
             self.deliver: f"{min(plan.delivered)}p" if plan.delivered else AS_MADE,
             self.seed: str(plan.seed),
             **self._restore_size(plan, spec),
-            **self._restore_length(plan),
+            **self._restore_length(plan, spec),
         }
 
     def _restore_size(self, plan: Plan, spec: ModelSpec) -> dict[Block, Any]:
         named = [n for n, size in spec.shapes.items() if size == (plan.width, plan.height)]
         if named:
-            return {self.shape: named[0], self.width: "", self.height: ""}
-        return {self.shape: gr.skip(), self.width: str(plan.width), self.height: str(plan.height)}
+            return {self.shape: gr.Radio(_shapes(spec, self.follows), value=named[0]), self.width: "", self.height: ""}
+        return {self.width: str(plan.width), self.height: str(plan.height)}
 
-    def _restore_length(self, plan: Plan) -> dict[Block, Any]:
+    def _restore_length(self, plan: Plan, spec: ModelSpec) -> dict[Block, Any]:
         seconds = (plan.num_frames - 1) / plan.fps
-        if SHORTEST_SECONDS <= seconds <= LONGEST_SECONDS:
-            return {self.seconds: seconds, self.frames: ""}
-        return {self.seconds: gr.skip(), self.frames: str(plan.num_frames)}
+        if on_the_slider(seconds, spec):
+            return {self.seconds: self.seconds_of(spec, seconds), self.frames: ""}
+        return {self.frames: str(plan.num_frames)}
 
 
 def read_whole(field: str, text: str | None) -> int | None:
@@ -118,12 +137,12 @@ def read_whole(field: str, text: str | None) -> int | None:
     return int(text)
 
 
-def build_controls(task: str, spec: ModelSpec, follows: str | None, length: float | None) -> Controls:
+def build_controls(task: str, rows: Rows, follows: str | None, length: Length) -> Controls:
     """Build the row of shape, length and seed, and the folded advanced settings; ids begin with the task.
 
-    `follows` is what the first choice of shape is called where the model's shapes may follow what is given; `length`
-    are the seconds to begin with, None where what is given decides.
+    `follows` is what the first choice of shape is called where the model's shapes may follow what is given.
     """
+    spec = rows.start(task)
     shape = _shape(task, spec, follows)
     with gr.Row(elem_classes="length-and-seed"):
         seconds = _seconds(task, spec, length)
@@ -134,12 +153,12 @@ def build_controls(task: str, spec: ModelSpec, follows: str | None, length: floa
         with gr.Row():
             width, height, frames = _exact(task)
         with gr.Row():
-            model, deliver = _model(task, spec), _deliver(task)
+            model, deliver = _model(task, rows), _deliver(task)
     dice.click(_roll, outputs=seed, queue=False, show_progress="hidden", api_visibility="private")
     return Controls(
         shape=shape, seconds=seconds, seed=seed, dice=dice, model=model, steps=steps,
         guidance_scale=guidance_scale, width=width, height=height, frames=frames, deliver=deliver,
-        timed=length is not None,
+        length=length, follows=follows,
     )  # fmt: skip
 
 
@@ -147,42 +166,31 @@ def _roll() -> str:
     return str(secrets.randbelow(DICE))
 
 
-def _shape(task: str, spec: ModelSpec, follows: str | None) -> gr.Radio:
+def _shapes(spec: ModelSpec, follows: str | None) -> list[tuple[str, str]]:
     named = [(name.capitalize(), name) for name in spec.shapes]
-    choices = [(follows, FOLLOWS), *named] if follows else named
+    return [(follows, FOLLOWS), *named] if follows else named
+
+
+def _shape(task: str, spec: ModelSpec, follows: str | None) -> gr.Radio:
     start = FOLLOWS if follows else spec.shape
-    return gr.Radio(choices, value=start, label="Shape", elem_id=f"{task}-shape", elem_classes="the-shape")
+    return gr.Radio(
+        _shapes(spec, follows), value=start, label="Shape", elem_id=f"{task}-shape", elem_classes="the-shape"
+    )
 
 
-def _seconds(task: str, spec: ModelSpec, length: float | None) -> gr.Slider:
-    step = spec.frame_grid / spec.fps
-    slider = build_slider("Seconds", f"{task}-seconds", (SHORTEST_SECONDS, LONGEST_SECONDS, step), length or step)
+def _seconds(task: str, spec: ModelSpec, length: Length) -> gr.Slider:
+    value = length if isinstance(length, float) else own_seconds(spec)
+    slider = build_slider("Seconds", f"{task}-seconds", seconds_range(spec), value)
     slider.visible = length is not None
     return slider
 
 
-def build_slider(label: str, elem_id: str, ends_and_step: tuple[float, float, float], value: float) -> gr.Slider:
-    """Build a slider whose value is judged by the plan."""
-    least, most, step = ends_and_step
-    slider = gr.Slider(
-        least,
-        most,
-        value=value,
-        step=step,
-        label=label,
-        elem_id=elem_id,
-        elem_classes="the-slider",
-        buttons=[],
-        min_width=140,
-        scale=3,
-    )
-    # The plan judges ranges and says so under the button; a slider of its own answers with a toast and a traceback.
-    slider.preprocess = _as_it_is  # type: ignore[method-assign]
-    return slider
+def _steps(spec: ModelSpec) -> Range:
+    return spec.min_steps, spec.max_steps, 1
 
 
-def _as_it_is(payload: Any) -> Any:
-    return payload
+def _guidance(spec: ModelSpec) -> Range:
+    return 1, spec.max_guidance_scale, 0.5
 
 
 def _seed(task: str) -> tuple[gr.Textbox, gr.Button]:
@@ -199,11 +207,11 @@ def _seed(task: str) -> tuple[gr.Textbox, gr.Button]:
     return seed, dice
 
 
-def _model(task: str, spec: ModelSpec) -> gr.Dropdown:
-    choices = [(row.title, row.name) for row in MODELS]
+def _model(task: str, rows: Rows) -> gr.Dropdown:
+    choices = [(row.title, row.name) for row in rows.able(task)]
     return gr.Dropdown(
         choices,
-        value=spec.name,
+        value=rows.start(task).name,
         label="Model",
         elem_id=f"{task}-model",
         elem_classes="the-model",
@@ -220,8 +228,10 @@ def _deliver(task: str) -> gr.Dropdown:
 
 
 def _sampling(task: str, spec: ModelSpec) -> tuple[gr.Slider, gr.Slider]:
-    steps = build_slider("Steps", f"{task}-steps", (1, spec.max_steps, 1), spec.steps)
-    guidance = build_slider("Guidance", f"{task}-guidance", (1, spec.max_guidance_scale, 0.5), spec.guidance_scale)
+    steps = build_slider("Steps", f"{task}-steps", _steps(spec), spec.steps)
+    guidance = build_slider("Guidance", f"{task}-guidance", _guidance(spec), spec.guidance_scale)
+    for slider in (steps, guidance):
+        slider.visible = slider.minimum < slider.maximum
     return steps, guidance
 
 

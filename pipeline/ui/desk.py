@@ -1,33 +1,26 @@
 """What the page does when somebody touches it: every handler of the tabs, the stage and the library."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from html import escape
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from gradio.blocks import Block
 from gradio.components import Component
-from PIL import Image
 
-from pipeline.backends.local import LocalBackend
 from pipeline.errors import NotFound, OnetakeError
-from pipeline.jobs import Job, Jobs, JobView
-from pipeline.latents import is_latents
+from pipeline.jobs import Job, JobView
 from pipeline.model_spec import ModelSpec
-from pipeline.models import default_model, get_model
-from pipeline.plan import Plan, Speed, make_plan
-from pipeline.request import Request, parse_request, with_sources
-from pipeline.settings import Settings
-from pipeline.store import RUN, Store
+from pipeline.models import EMBEDDED, get_model
+from pipeline.remembered import licence_accepted
 from pipeline.ui import clips, details, library
 from pipeline.ui.clip_field import offered
 from pipeline.ui.composer import Composer, Example
 from pipeline.ui.header import header
+from pipeline.ui.house import House
+from pipeline.ui.offer import licence, offer
 from pipeline.ui.stage import Stage, Updates
-from pipeline.ui.warmup import WarmUp
-from pipeline.video import read_frames
 
 # An unwritten prompt has a contract too: it stands there before the first word.
 PLACEHOLDER = "a ball"
@@ -36,60 +29,11 @@ NOTHING_KEPT = "It was stopped before its first step was done, so there is nothi
 
 
 @dataclass(frozen=True)
-class House:
-    """What the app owns, whoever looks at it."""
-
-    jobs: Jobs
-    store: Store
-    settings: Settings
-    warm_up: WarmUp
-    backend: LocalBackend
-    speeds: dict[str, Speed] = field(default_factory=dict)
-
-    @property
-    def spec(self) -> ModelSpec:
-        """The model that the page starts with."""
-        return default_model(self.settings)
-
-    def plan(self, asked: dict[str, Any]) -> Plan:
-        """Check a request and turn it into a plan, at the speed measured on this machine."""
-        return self._plan(with_sources(parse_request(asked), self.store.find_source))
-
-    def submit(self, asked: dict[str, Any]) -> Job:
-        """Keep copies of what a request gives, and queue its plan."""
-        return self.jobs.submit(self._plan(with_sources(parse_request(asked), self.store.keep_source)))
-
-    def _plan(self, request: Request) -> Plan:
-        spec = get_model(request.model) if request.model else self.spec
-        if spec.name not in self.speeds:
-            self.speeds[spec.name] = self.store.speed(spec)
-        return make_plan(request, spec, self.speeds[spec.name])
-
-    def last_picture(self, run_id: str) -> Image.Image:
-        """Return a run's last frame as it was made, or spliced; raise an OnetakeError without the run."""
-        run = self.store.get(run_id)
-        source = self.store.find_source(RUN + run_id)
-        if not is_latents(source):
-            *_, last = read_frames(Path(source))
-            return Image.fromarray(last)
-        return Image.fromarray(self.backend.last_frame(run.plan.model, self.store.latents(run)))
-
-    def find_job(self, job_id: str | None) -> Job | None:
-        """Return a job that this process knows, None otherwise."""
-        try:
-            return self.jobs.get(job_id) if job_id else None
-        except NotFound:
-            return None
-
-    def running(self, job_id: str | None) -> JobView | None:
-        """Return a job as it stands, None once it has ended."""
-        job = self.find_job(job_id)
-        return None if job is None or job.snapshot().final else job.snapshot()
-
-
-@dataclass(frozen=True)
 class Desk:
-    """The page's parts and the house behind them; methods are event handlers."""
+    """The page's parts and the house behind them; methods are event handlers.
+
+    `pulse` changes as downloads of models go on, `troubles` when a model turns out to be of no use.
+    """
 
     house: House
     tabs: gr.Tabs
@@ -99,23 +43,31 @@ class Desk:
     library: gr.HTML
     job: gr.BrowserState
     ticker: gr.Timer
+    pulse: gr.State
+    troubles: gr.State
 
     @property
     def outputs(self) -> list[Block]:
         """Return what changes when a take is followed or opened."""
         starters = [starter for composer in self.composers for starter in composer.starters]
-        return [*self.stage.outputs, *starters, self.library]
+        return [*self.stage.outputs, *starters, *self.by_row, self.header, self.library]
 
     @property
     def surroundings(self) -> list[Block]:
-        """Return what changes by itself, besides the library."""
-        return [self.header, self.ticker]
+        """Return what changes by itself, besides the header and the library."""
+        return [self.ticker, self.pulse, self.troubles]
+
+    @property
+    def by_row(self) -> list[Block]:
+        """Return what changes where another model is chosen."""
+        return [part for composer in self.composers for part in composer.by_row]
 
     @property
     def restored(self) -> list[Block]:
         """Return what changes when a clip's recipe is set again."""
         inner = {composer.inner for composer in self.composers if composer.inner}
-        return [self.tabs, *inner, *(part for composer in self.composers for part in composer.inputs)]
+        told = [composer.told for composer in self.composers]
+        return [self.tabs, *inner, *told, *(part for composer in self.composers for part in composer.inputs)]
 
     def contract(self, composer: Composer, values: dict[Component, Any]) -> str:
         """Say what would come out of the controls as they stand."""
@@ -127,6 +79,10 @@ class Desk:
         return self._contract(composer, values, head)
 
     def _contract(self, composer: Composer, values: dict[Component, Any], prompt: str) -> str:
+        spec = self._chosen(composer, values)
+        if not self.house.is_here(spec):
+            accepted = licence_accepted(spec, self.house.settings)
+            return offer(spec, self.house.fetches.view(spec.name), accepted)
         if missing := composer.missing(values):
             return f'<p class="promise">{escape(missing)}</p>'
         try:
@@ -134,7 +90,12 @@ class Desk:
             plan = self.house.plan(composer.read(values, prompt if prompt.strip() else unwritten))
         except OnetakeError as error:
             return refusal(error)
-        return f'<p class="promise">{escape(plan.contract())}</p>{details.notes_list(plan.notes)}'
+        return f'<p class="promise">{escape(plan.contract())}</p>{licence(spec)}{details.notes_list(plan.notes)}'
+
+    def _chosen(self, composer: Composer, values: dict[Component, Any]) -> ModelSpec:
+        """Return the model of a tab, which in one that was never opened may say nothing."""
+        name = values[composer.controls.model]
+        return get_model(name) if name else self.house.rows.start(composer.task)
 
     def make(self, composer: Composer, values: dict[Component, Any]) -> Iterator[Updates]:
         """Submit a take and follow it; what is refused is said under the button."""
@@ -172,7 +133,15 @@ class Desk:
                 yield self.stage.follow(view)
         self.house.speeds.clear()
         shown = view.run.id if view.run else None
-        yield {**self._outcome(view), **self._idle(), **self._strip(None, shown)}
+        unloaded = self._unloaded(view) if view.unloadable else {}
+        yield {**self._outcome(view), **self._idle(), **self._strip(None, shown), **self._top(), **unloaded}
+
+    def _unloaded(self, view: JobView) -> Updates:
+        """Select the embedded model in place of one that could not be loaded."""
+        if view.plan.model == EMBEDDED.name:
+            return {}
+        message = OnetakeError(f"{view.error} {EMBEDDED.title} is selected.")
+        return self._composer(view.plan.task).follow(EMBEDDED, refusal(message))
 
     def _outcome(self, view: JobView) -> Updates:
         if view.run is not None:
@@ -197,9 +166,8 @@ class Desk:
     def use_again(self, clip: clips.Clip) -> Updates:
         """Set every control to what made the clip on the stage, in the tab that made it."""
         composer = self._composer(clip.plan.task)
-        controls = composer.controls.restore(clip.plan, get_model(clip.plan.model))
         own = {composer.prompt: clip.plan.segments[0].prompt, **composer.restore_own(clip.plan)}
-        return {**composer.choose(self.tabs), **controls, **own}
+        return {**composer.choose(self.tabs), **self._restored(composer, clip), **own}
 
     def go_on(self, clip: clips.Clip) -> Updates:
         """Carry the end of the clip on the stage into the Animate tab, ready to run."""
@@ -216,15 +184,24 @@ class Desk:
         run = clips.find_run(self.house.store, clip.run_id)
         if run is None:
             return {**composer.choose(self.tabs), composer.contract: refusal(NotFound(GONE))}
-        own: Updates = {composer.own[composer.carries]: offered(run.file), composer.controls.seconds: gr.skip()}
+        own: Updates = {composer.own[composer.carries]: offered(run.file)}
         # The other clip of a transition waits for this one.
         kept: Updates = {composer.own["second"]: gr.skip()} if "second" in composer.own else {}
         return self._carried(composer, clip, own | kept)
 
     def _carried(self, composer: Composer, clip: clips.Clip, own: Updates) -> Updates:
-        controls = composer.controls.restore(clip.plan, get_model(clip.plan.model))
         fresh: Updates = {composer.prompt: clip.prompt, composer.controls.seed: "", composer.controls.frames: ""}
-        return {**composer.choose(self.tabs), **composer.emptied(), **controls, **fresh, **own}
+        return {**composer.choose(self.tabs), **composer.emptied(), **self._restored(composer, clip), **fresh, **own}
+
+    def _restored(self, composer: Composer, clip: clips.Clip) -> Updates:
+        """Set the shared controls to what made a clip, with its model where that is offered for the task."""
+        rows = self.house.rows
+        spec = rows.find(composer.task, clip.plan.model)
+        if spec is not None:
+            return {**composer.controls.restore(clip.plan, spec), composer.told: gr.HTML("", visible=False)}
+        start = rows.start(composer.task)
+        why = f"{get_model(clip.plan.model).title} is not offered for this. {start.title} is selected."
+        return composer.follow(start, refusal(OnetakeError(why)))
 
     def play_example(self, composer: Composer, example: Example) -> Updates:
         """Fill in an example's words and files; what else can be filled in is emptied."""
@@ -254,12 +231,21 @@ class Desk:
         return {part: update for composer in self.composers for part, update in composer.idle().items()}
 
     def _surroundings(self, job_id: str | None, shown: str | None = None) -> Updates:
+        return {**self.stir(job_id), **self._strip(job_id, shown)}
+
+    def stir(self, job_id: str | None) -> Updates:
+        """Return what goes on by itself: the model's loading, downloads, and the clock that looks after them."""
+        busy = [fetch for fetch in self.house.fetches.views() if fetch.busy]
         loading = self.house.warm_up.state == "loading"
         return {
-            self.header: header(self.house.spec, self.house.settings, self.house.warm_up),
-            self.ticker: gr.Timer(active=loading or self.house.running(job_id) is not None),
-            **self._strip(job_id, shown),
+            **self._top(),
+            self.ticker: gr.Timer(active=loading or bool(busy) or self.house.running(job_id) is not None),
+            self.pulse: self.house.pulse(),
+            self.troubles: str(self.house.troubles()),
         }
+
+    def _top(self) -> Updates:
+        return {self.header: header(self.house)}
 
     def _strip(self, job_id: str | None, shown: str | None = None) -> Updates:
         running = self.house.running(job_id)

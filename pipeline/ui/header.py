@@ -3,7 +3,8 @@
 from html import escape
 
 from pipeline.model_spec import ModelSpec
-from pipeline.settings import Settings
+from pipeline.models import get_model
+from pipeline.ui.house import House
 from pipeline.ui.warmup import WarmUp
 
 LOGO = (
@@ -19,17 +20,28 @@ HALF_MOON = (
 WORDS = {"loading": "loading", "ready": "ready", "failed": "not loaded"}
 
 
-def header(spec: ModelSpec, settings: Settings, warm_up: WarmUp) -> str:
-    """Return the header; a model that could not be loaded says why."""
-    device = "this GPU" if settings.device == "cuda" else "this CPU"
+def header(house: House) -> str:
+    """Return the header: the model in use, and those on their way; one that could not be loaded says why."""
+    warm_up = house.warm_up
+    device = "this GPU" if house.settings.device == "cuda" else "this CPU"
     return (
         f'<div class="brand">{LOGO}<h1>Onetake</h1></div>'
-        f'<p class="standing" role="status"><b>{escape(spec.title)}</b><span>{device}</span>'
-        f'<span class="state is-{warm_up.state}">{WORDS[warm_up.state]}</span></p>'
+        f'<p class="standing" role="status"><b>{escape(_in_use(house).title)}</b><span>{device}</span>'
+        f'<span class="state is-{warm_up.state}">{WORDS[warm_up.state]}</span>{_on_their_way(house)}</p>'
         '<button id="theme" type="button" aria-label="Switch between light and dark">'
         f"{HALF_MOON}</button>"
         f"{_why(warm_up)}"
     )
+
+
+def _in_use(house: House) -> ModelSpec:
+    return get_model(house.backend.loaded) if house.backend.loaded else house.spec
+
+
+def _on_their_way(house: House) -> str:
+    running = [fetch for fetch in house.fetches.views() if fetch.state == "running"]
+    shares = [(get_model(fetch.model).title, fetch.done / max(fetch.total, 1)) for fetch in running]
+    return "".join(f'<span class="state is-loading">{escape(title)} {share:.0%}</span>' for title, share in shares)
 
 
 def _why(warm_up: WarmUp) -> str:

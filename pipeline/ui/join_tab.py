@@ -6,13 +6,14 @@ from typing import Any
 import gradio as gr
 from gradio.blocks import Block
 
-from pipeline.model_spec import ModelSpec
+from pipeline.models import get_model
 from pipeline.plan import Plan
 from pipeline.segments import Kept
 from pipeline.ui.clip_field import build_clip, offered
 from pipeline.ui.composer import Composer, build_examples, build_prompt, build_rest
 from pipeline.ui.controls import Controls, Input
 from pipeline.ui.restyle_tab import with_range
+from pipeline.ui.rows import Rows
 
 TAB = "join"
 SEAMS = [("Short", "short"), ("Normal", "normal"), ("Long", "long")]
@@ -26,13 +27,13 @@ TRANSITION_EXAMPLES: tuple[tuple[str, Mapping[str, str]], ...] = (
 )
 
 
-def build_join_tab(spec: ModelSpec) -> tuple[Composer, Composer]:
-    """Build both composers from the model's row."""
+def build_join_tab(rows: Rows) -> tuple[Composer, Composer]:
+    """Build both composers from the models' rows."""
     with gr.Tab("Loop & transition", id=TAB), gr.Tabs(elem_classes="inner-tabs") as inner:
-        return _loop(spec, inner), _transition(spec, inner)
+        return _loop(rows, inner), _transition(rows, inner)
 
 
-def _loop(spec: ModelSpec, inner: gr.Tabs) -> Composer:
+def _loop(rows: Rows, inner: gr.Tabs) -> Composer:
     with gr.Tab("Loop", id="loop"), gr.Column(elem_classes="composer"):
         video = build_clip("A clip, or none to loop the words alone", "loop-video")
         prompt = build_prompt("loop", "What does it show?", "a yellow cube turns on grass")
@@ -42,26 +43,26 @@ def _loop(spec: ModelSpec, inner: gr.Tabs) -> Composer:
             part = gr.Textbox(
                 label="Only a part, in seconds", placeholder="all of it, or 0..1.5", max_lines=1, elem_id="loop-range"
             )
-        controls, make, contract = build_rest("loop", spec, "As given")
+        controls, making = build_rest("loop", rows, "As given")
     own: dict[str, Input] = {"video": video, "seam": seam, "range": part}
     return Composer(
-        "loop", prompt, examples, controls, make, contract, own, reshape=_reshape_loop, carries="video", tab=TAB,
+        "loop", prompt, examples, controls, making, own, reshape=_reshape_loop, carries="video", tab=TAB,
         needed=("video",), words_needed=False, words_suffice=True, asks="Give a clip, or say what the loop shows.",
         inner=inner, restore_own=lambda plan: restore_loop(own, plan) | restore_length(controls, plan),
     )  # fmt: skip
 
 
-def _transition(spec: ModelSpec, inner: gr.Tabs) -> Composer:
+def _transition(rows: Rows, inner: gr.Tabs) -> Composer:
     with gr.Tab("Transition", id="transition"), gr.Column(elem_classes="composer"):
         with gr.Row(elem_classes="two-clips"):
             first, second = build_clip("From", "first-clip"), build_clip("To", "second-clip")
         prompt = build_prompt("transition", "What is seen in between? (may stay empty)", "a ball becomes a cone")
         examples = build_examples(*TRANSITION_EXAMPLES)
         curve = gr.Radio(CURVES, value="linear", label="Takes over", elem_id="curve", elem_classes="the-fit")
-        controls, make, contract = build_rest("transition", spec, "As given", seconds=1.0)
+        controls, making = build_rest("transition", rows, "As given", seconds=1.0)
     own: dict[str, Input] = {"first": first, "second": second, "curve": curve}
     return Composer(
-        "transition", prompt, examples, controls, make, contract, own, needed=("first", "second"), carries="first",
+        "transition", prompt, examples, controls, making, own, needed=("first", "second"), carries="first",
         asks="Give two clips, or pictures.", all_needed=True, words_needed=False, tab=TAB, inner=inner,
         restore_own=lambda plan: restore_transition(own, plan) | restore_length(controls, plan),
     )  # fmt: skip
@@ -76,7 +77,7 @@ def _reshape_loop(asked: dict[str, Any]) -> dict[str, Any]:
 def restore_length(controls: Controls, plan: Plan) -> dict[Block, Any]:
     """Return the seconds of what was made; where clips are kept around it they decide the rest."""
     made = sum(part.frames for part in plan.timeline if not isinstance(part, Kept))
-    return {controls.seconds: made / plan.fps, controls.frames: ""}
+    return {controls.seconds: controls.seconds_of(get_model(plan.model), made / plan.fps), controls.frames: ""}
 
 
 def restore_loop(own: Mapping[str, Input], plan: Plan) -> dict[Block, Any]:

@@ -9,9 +9,11 @@ from gradio.events import Dependency
 from pipeline.ui.animate_tab import build_animate_tab
 from pipeline.ui.api import add_endpoints
 from pipeline.ui.composer import Composer
-from pipeline.ui.desk import Desk, House
+from pipeline.ui.desk import Desk
 from pipeline.ui.header import header
+from pipeline.ui.house import House
 from pipeline.ui.join_tab import build_join_tab
+from pipeline.ui.model_choice import wire_models
 from pipeline.ui.restyle_tab import build_restyle_tab
 from pipeline.ui.stage import build_stage
 from pipeline.ui.text_tab import build_text_tab
@@ -45,22 +47,25 @@ def build_page(house: House) -> gr.Blocks:
         _wire_stage(desk)
         _wire_going_on(desk)
         _wire_library(desk, follows)
+        wire_models(page, desk)
         add_endpoints(house)
     return page
 
 
 def _parts(house: House) -> Desk:
-    top = gr.HTML(header(house.spec, house.settings, house.warm_up), elem_id="top")
+    top = gr.HTML(header(house), elem_id="top")
     with gr.Column(elem_id="desk"):
         with gr.Tabs(elem_id="tabs") as tabs:
-            given = (build_text_tab(house.spec), build_animate_tab(house.spec), build_restyle_tab(house.spec))
-            composers = (*given, *build_join_tab(house.spec))
+            rows = house.rows
+            given = (build_text_tab(rows), build_animate_tab(rows), build_restyle_tab(rows))
+            composers = (*given, *build_join_tab(rows))
         stage = build_stage()
         strip = gr.HTML(elem_id="library", js_on_load=LIBRARY_CLICKS)
     # The state holds an id that cannot be guessed, so its fixed secret guards nothing: it only lets
     # a page find its job after the app was restarted.
     job = gr.BrowserState(None, storage_key="onetake-job", secret="onetake")  # noqa: S106
-    return Desk(house, tabs, composers, stage, top, strip, job, gr.Timer(TICK_SECONDS))
+    ticker, pulse, troubles = gr.Timer(TICK_SECONDS), gr.State(""), gr.State("")
+    return Desk(house, tabs, composers, stage, top, strip, job, ticker, pulse, troubles)
 
 
 def _wire_contract(page: gr.Blocks, desk: Desk, composer: Composer) -> None:
@@ -68,7 +73,7 @@ def _wire_contract(page: gr.Blocks, desk: Desk, composer: Composer) -> None:
     # `change` and not `input`, which a paste does not fire.
     composer.prompt.change(partial(desk.contract_while_typing, composer), **promise)
     changes: list[Any] = [part.change for part in composer.inputs if part is not composer.prompt]
-    gr.on([page.load, composer.prompt.blur, *changes], partial(desk.contract, composer), **promise)
+    gr.on([page.load, composer.prompt.blur, desk.pulse.change, *changes], partial(desk.contract, composer), **promise)
 
 
 def _wire_making(desk: Desk, composer: Composer) -> list[Dependency]:

@@ -8,13 +8,14 @@ import gradio as gr
 from gradio.blocks import Block
 
 from pipeline.errors import BadRequest
-from pipeline.model_spec import ModelSpec
 from pipeline.plan import Plan
 from pipeline.segments import Kept
 from pipeline.ui import styles
 from pipeline.ui.clip_field import build_clip, offered
 from pipeline.ui.composer import Composer, build_examples, build_prompt, build_rest
-from pipeline.ui.controls import Input, build_slider
+from pipeline.ui.controls import Input
+from pipeline.ui.rows import Rows
+from pipeline.ui.slider import build_slider
 
 TASK = "restyle"
 CUSTOM = "custom"
@@ -26,18 +27,18 @@ EXAMPLES: tuple[tuple[str, Mapping[str, str]], ...] = (
 )
 
 
-def build_restyle_tab(spec: ModelSpec) -> Composer:
-    """Build the composer from the model's row."""
+def build_restyle_tab(rows: Rows) -> Composer:
+    """Build the composer from the models' rows."""
     with gr.Tab("Video", id=TASK), gr.Column(elem_classes="composer"):
         video = build_clip("Your clip", "restyle-video")
         prompt = build_prompt(TASK, "What does it become?", "a blue ball bounces on snow at night")
         examples = build_examples(*EXAMPLES)
         strength, level = _strength()
         words, part = _styles()
-        controls, make, contract = build_rest(TASK, spec, "As given", seconds=None)
+        controls, making = build_rest(TASK, rows, "As given", seconds=None)
     own: dict[str, Input] = {"video": video, "strength": strength, "level": level, "range": part, **words}
     return Composer(
-        TASK, prompt, examples, controls, make, contract, own, needed=("video",), carries="video", asks="Give a clip.",
+        TASK, prompt, examples, controls, making, own, needed=("video",), carries="video", asks="Give a clip.",
         restore_own=lambda plan: restore(own, plan) | {controls.frames: ""}, reshape=reshape,
     )  # fmt: skip
 

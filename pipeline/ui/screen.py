@@ -70,7 +70,7 @@ def trouble(message: str) -> str:
 
 def progress(view: JobView) -> str:
     """Show the steps done and the time left, or what else is going on."""
-    return _bar(_going_on(view), view.step / view.steps)
+    return bar(_going_on(view), view.step / view.steps)
 
 
 def animated(frames: np.ndarray, plan: Plan, clock: float | None = None) -> str:
@@ -96,17 +96,19 @@ def _going_on(view: JobView) -> str:
         return f"{view.place} before yours"
     if view.phase != "denoising":
         return PHASES[view.phase]
-    left = "" if view.seconds_left is None else f" · {_left(view.seconds_left)}"
+    left = "" if view.seconds_left is None else f" · {time_left(view.seconds_left)}"
     return f"Step {view.step} of {view.steps}{left}"
 
 
-def _left(seconds: float) -> str:
+def time_left(seconds: float) -> str:
+    """Say how long something goes on."""
     if seconds < 90:
         return f"{max(round(seconds), 1)} s left"
     return f"{round(seconds / 60)} min left"
 
 
-def _bar(words: str, share: float) -> str:
+def bar(words: str, share: float) -> str:
+    """Return a bar of progress with its words."""
     percent = round(100 * share)
     return (
         f'<div class="progress" role="progressbar" aria-label="{escape(words)}" aria-valuemin="0" '

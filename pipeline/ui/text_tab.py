@@ -2,8 +2,8 @@
 
 import gradio as gr
 
-from pipeline.model_spec import ModelSpec
 from pipeline.ui.composer import Composer, build_examples, build_prompt, build_rest
+from pipeline.ui.rows import Rows
 
 TASK = "text"
 EXAMPLES = (
@@ -14,10 +14,10 @@ EXAMPLES = (
 )
 
 
-def build_text_tab(spec: ModelSpec) -> Composer:
-    """Build the composer from the model's row."""
+def build_text_tab(rows: Rows) -> Composer:
+    """Build the composer from the models' rows."""
     with gr.Tab("Text", id=TASK), gr.Column(elem_classes="composer"):
         prompt = build_prompt(TASK, "What happens in this take?", "a green ball rolls right on sand at night")
         examples = build_examples(*((words, {}) for words in EXAMPLES))
-        controls, make, contract = build_rest(TASK, spec)
-    return Composer(TASK, prompt, examples, controls, make, contract)
+        controls, making = build_rest(TASK, rows)
+    return Composer(TASK, prompt, examples, controls, making)

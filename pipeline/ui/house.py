@@ -1,0 +1,106 @@
+"""What the app owns, whoever looks at it: its jobs, runs, models, and what becomes of a request."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from pipeline.backends.local import LocalBackend
+from pipeline.downloads import is_here, not_downloaded
+from pipeline.errors import NotDownloaded, NotFound
+from pipeline.fetches import Fetches
+from pipeline.jobs import Job, Jobs, JobView
+from pipeline.latents import is_latents
+from pipeline.memory import Machine
+from pipeline.model_spec import ModelSpec
+from pipeline.models import EMBEDDED, MODELS, default_model, get_model
+from pipeline.plan import Plan, Speed, make_plan
+from pipeline.request import Request, parse_request, with_sources
+from pipeline.settings import Settings
+from pipeline.store import RUN, Store
+from pipeline.ui.rows import Rows
+from pipeline.ui.warmup import WarmUp
+from pipeline.video import read_frames
+
+
+@dataclass(frozen=True)
+class House:
+    """What the app owns, whoever looks at it."""
+
+    jobs: Jobs
+    store: Store
+    settings: Settings
+    warm_up: WarmUp
+    backend: LocalBackend
+    fetches: Fetches
+    machine: Machine = field(default_factory=Machine)
+    speeds: dict[str, Speed] = field(default_factory=dict)
+
+    @property
+    def spec(self) -> ModelSpec:
+        """The model that a request without one gets: the embedded one where the default could not be loaded."""
+        return EMBEDDED if self.warm_up.failed else default_model(self.machine, self.is_here, self.settings.model)
+
+    @property
+    def rows(self) -> Rows:
+        """The models that the page offers; on a Space, those that its owner has placed there."""
+        offered = [spec for spec in MODELS if not self.settings.on_space or self.is_here(spec)]
+        return Rows(tuple(offered), self.spec)
+
+    def is_here(self, spec: ModelSpec) -> bool:
+        """Return whether a model's files are all on this machine."""
+        return is_here(spec, self.settings)
+
+    def pulse(self) -> str:
+        """Return a word that is another one whenever a download has gone on."""
+        return " ".join(f"{fetch.model}:{fetch.state}:{fetch.done}" for fetch in self.fetches.views())
+
+    def troubles(self) -> dict[str, str]:
+        """Return why models that were asked for cannot be used, by their names."""
+        failed = {fetch.model: fetch.message for fetch in self.fetches.views() if fetch.state == "failed"}
+        return failed | ({self.warm_up.failed: self.warm_up.message} if self.warm_up.failed else {})
+
+    def plan(self, asked: dict[str, Any]) -> Plan:
+        """Check a request and turn it into a plan, at the speed measured on this machine."""
+        return self._plan(with_sources(parse_request(asked), self.store.find_source))
+
+    def submit(self, asked: dict[str, Any]) -> Job:
+        """Keep copies of what a request gives, and queue its plan; raise NotDownloaded without its model's files."""
+        plan = self._plan(with_sources(parse_request(asked), self.store.keep_source))
+        self._refuse_absent(get_model(plan.model))
+        return self.jobs.submit(plan)
+
+    def _refuse_absent(self, spec: ModelSpec) -> None:
+        if self.is_here(spec):
+            return
+        if self.settings.on_space:
+            raise NotDownloaded(f"{spec.title} is not on this Space. Choose another model.")
+        raise not_downloaded(spec)
+
+    def _plan(self, request: Request) -> Plan:
+        spec = get_model(request.model) if request.model else self.spec
+        if spec.name not in self.speeds:
+            self.speeds[spec.name] = self.store.speed(spec)
+        return make_plan(request, spec, self.speeds[spec.name])
+
+    def last_picture(self, run_id: str) -> Image.Image:
+        """Return a run's last frame as it was made, or spliced; raise an OnetakeError without the run."""
+        run = self.store.get(run_id)
+        source = self.store.find_source(RUN + run_id)
+        if not is_latents(source):
+            *_, last = read_frames(Path(source))
+            return Image.fromarray(last)
+        return Image.fromarray(self.backend.last_frame(run.plan.model, self.store.latents(run)))
+
+    def find_job(self, job_id: str | None) -> Job | None:
+        """Return a job that this process knows, None otherwise."""
+        try:
+            return self.jobs.get(job_id) if job_id else None
+        except NotFound:
+            return None
+
+    def running(self, job_id: str | None) -> JobView | None:
+        """Return a job as it stands, None once it has ended."""
+        job = self.find_job(job_id)
+        return None if job is None or job.snapshot().final else job.snapshot()

@@ -1,0 +1,62 @@
+"""Choosing a model: the controls follow its row, one that is not here is offered, and what fails is deselected."""
+
+from functools import partial
+from typing import Any
+
+import gradio as gr
+from gradio.components import Component
+
+from pipeline.errors import OnetakeError
+from pipeline.models import EMBEDDED, get_model
+from pipeline.remembered import accept_licence
+from pipeline.ui.composer import Composer
+from pipeline.ui.desk import Desk, refusal
+from pipeline.ui.stage import Updates
+
+AT_ONCE: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+
+
+def wire_models(page: gr.Blocks, desk: Desk) -> None:
+    """Connect every tab's choice of a model, the offers under the buttons, and what is found out later."""
+    around = [desk.header, *desk.surroundings]
+    for composer in desk.composers:
+        model = composer.controls.model
+        model.input(partial(choose, desk, composer), [model, desk.job], [*composer.by_row, *around], **AT_ONCE)
+        composer.contract.fetch_model(partial(fetch, desk), desk.job, around, **AT_ONCE)
+        composer.contract.stop_fetching(partial(stop_fetching, desk), desk.job, around, **AT_ONCE)
+    chosen = {composer.controls.model for composer in desk.composers}
+    gr.on([page.load, desk.troubles.change], partial(deselect, desk), chosen, desk.by_row, **AT_ONCE)
+
+
+def choose(desk: Desk, composer: Composer, name: str, job_id: str | None) -> Updates:
+    """Set the controls to a model's row, and ask the Hub about one that is not here."""
+    spec = get_model(name)
+    if not desk.house.is_here(spec):
+        desk.house.fetches.ask(spec)
+    return {**composer.follow(spec), **desk.stir(job_id)}
+
+
+def fetch(desk: Desk, job_id: str | None, event: gr.EventData) -> Updates:
+    """Keep that the licence was accepted, and begin the download; on a Space there is none."""
+    spec = get_model(event.model)
+    if not desk.house.settings.on_space and not spec.embedded:
+        accept_licence(spec, desk.house.settings)
+        desk.house.fetches.start(spec)
+    return desk.stir(job_id)
+
+
+def stop_fetching(desk: Desk, job_id: str | None, event: gr.EventData) -> Updates:
+    """Stop a download; what it has fetched is kept."""
+    desk.house.fetches.stop(event.model)
+    return desk.stir(job_id)
+
+
+def deselect(desk: Desk, values: dict[Component, Any]) -> Updates:
+    """Select the embedded model in every tab whose model turned out to be of no use, and say why."""
+    troubles = desk.house.troubles()
+    updates: Updates = {composer.told: gr.skip() for composer in desk.composers}
+    for composer in desk.composers:
+        why = troubles.get(values[composer.controls.model] or "")
+        if why:
+            updates |= composer.follow(EMBEDDED, refusal(OnetakeError(f"{why} {EMBEDDED.title} is selected.")))
+    return updates

@@ -1,0 +1,53 @@
+"""Which models a tab offers, and the ranges of its controls by the row of the one that is chosen."""
+
+from dataclasses import dataclass
+
+from pipeline.model_spec import ModelSpec
+from pipeline.models import EMBEDDED
+from pipeline.ui.slider import Range
+
+# The slider offers the lengths that people ask for; the exact field reaches the model's limit.
+SHORTEST_SECONDS = 0.5
+LONGEST_SECONDS = 6.0
+ROUND_SECONDS = (0.25, 0.5, 1.0)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The models that a page offers, and the one that it begins with where that can do the task."""
+
+    offered: tuple[ModelSpec, ...]
+    first: ModelSpec
+
+    def able(self, task: str) -> tuple[ModelSpec, ...]:
+        """Return the rows that can do a task."""
+        return tuple(spec for spec in self.offered if task in spec.tasks)
+
+    def start(self, task: str) -> ModelSpec:
+        """Return the row that a tab begins with."""
+        return self.first if self.first in self.able(task) else EMBEDDED
+
+    def find(self, task: str, name: str) -> ModelSpec | None:
+        """Return the row of a name, None where the tab does not offer it."""
+        return next((spec for spec in self.able(task) if spec.name == name), None)
+
+
+def seconds_range(spec: ModelSpec) -> Range:
+    """Return the slider of seconds: round steps that are whole frames of the model, to its limit or to six."""
+    own = spec.frame_grid / spec.fps
+    step = next((step for step in ROUND_SECONDS if step * spec.fps % spec.frame_grid == 0), own)
+    longest = min(LONGEST_SECONDS, (spec.max_frames - 1) / spec.fps)
+    return max(SHORTEST_SECONDS, step), longest // step * step, step
+
+
+def own_seconds(spec: ModelSpec) -> float:
+    """Return the length that a model makes by itself, as far as the slider goes."""
+    least, most, _ = seconds_range(spec)
+    return min(max((spec.frames - 1) / spec.fps, least), most)
+
+
+def on_the_slider(seconds: float, spec: ModelSpec) -> bool:
+    """Return whether the slider of seconds can show a length."""
+    least, most, step = seconds_range(spec)
+    steps = (seconds - least) / step
+    return least <= seconds <= most and abs(steps - round(steps)) < 1e-6
