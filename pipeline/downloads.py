@@ -95,6 +95,17 @@ def model_folder(spec: ModelSpec, settings: Settings) -> Path:
     return folder_of(spec.repo, spec.revision, settings)
 
 
+def weights_file(spec: ModelSpec, settings: Settings) -> Path | None:
+    """Return the file of a model's transformer and autoencoder, None where its folder has them; raise NotDownloaded."""
+    if spec.weights is None:
+        return None
+    repo, name = spec.weights
+    file = folder_of(repo, "main", settings) / name
+    if not file.is_file():
+        raise not_downloaded(spec)
+    return file
+
+
 def not_downloaded(spec: ModelSpec) -> NotDownloaded:
     """Return the error for a model that is not on this machine."""
     return NotDownloaded(f"{spec.title} is not on this machine. Download it: python -m pipeline download {spec.name}")

@@ -13,10 +13,10 @@ import pytest
 from hub_cache import COMMIT
 from hub_server import Hub, running_hub
 
-from pipeline.downloads import commit_of, folder_of, is_here, model_folder
+from pipeline.downloads import commit_of, folder_of, is_here, model_folder, weights_file
 from pipeline.errors import Cancelled, DownloadFailed, NotDownloaded
 from pipeline.hub import Survey, download, survey
-from pipeline.model_spec import ModelSpec, Upsampler
+from pipeline.model_spec import ModelSpec
 from pipeline.models import get_model
 from pipeline.remembered import accept_licence, licence_accepted
 from pipeline.settings import Settings
@@ -117,9 +117,9 @@ def test_weights_in_one_file_and_an_upsampler_come_along(hub: Hub, here: Setting
     upsampler = {f"latent_upsampler/{name}": data for name, data in {"config.json": b"{}"}.items()}
     upsampler["latent_upsampler/diffusion_pytorch_model.safetensors"] = os.urandom(2000)
     serve(hub.root, "studio/up", upsampler | {"vae/diffusion_pytorch_model.safetensors": b"no"})
-    whole = replace(
-        row, weights=("studio/single", "all.safetensors"), upsampler=Upsampler("studio/up", "main", (0.9,), 1.0, 0.0)
-    )
+    theirs = get_model("ltx-2b").upsampler
+    assert theirs
+    whole = replace(row, weights=("studio/single", "all.safetensors"), upsampler=replace(theirs, repo="studio/up"))
     get(whole, here)
     assert names_in(folder_of("studio/single", "main", here)) == {"all.safetensors"}
     assert names_in(folder_of("studio/up", "main", here)) == set(upsampler)
@@ -127,8 +127,12 @@ def test_weights_in_one_file_and_an_upsampler_come_along(hub: Hub, here: Setting
     assert "transformer/config.json" in kept
     assert not kept & {WEIGHTS, "vae/diffusion_pytorch_model.safetensors"}
     assert is_here(whole, here)
-    folder_of("studio/single", "main", here).joinpath("all.safetensors").unlink()
+    file = weights_file(whole, here)
+    assert file == folder_of("studio/single", "main", here) / "all.safetensors"
+    file.unlink()
     assert not is_here(whole, here)
+    with pytest.raises(NotDownloaded, match="download ltx-2b"):
+        weights_file(whole, here)
 
 
 @pytest.mark.parametrize("missing", [name for name in FILES if name.endswith(("safetensors", "index.json"))])
