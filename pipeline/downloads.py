@@ -22,7 +22,7 @@ IN_ONE_FILE = ("transformer", "vae")
 
 @dataclass(frozen=True)
 class Part:
-    """What a row needs of one repository: a pipeline's folders (all that its index names), or single ones, or a file.
+    """What a row needs of one repository: a pipeline's index with all folders that it names, or some, or one file.
 
     `bare` are folders of which only the settings are needed.
     """
@@ -35,7 +35,7 @@ class Part:
 
     @property
     def is_pipeline(self) -> bool:
-        """True where an index names the folders."""
+        """True where the index names the folders."""
         return not self.folders and self.file is None
 
     def needs(self, path: str, components: tuple[str, ...]) -> bool:
@@ -44,7 +44,7 @@ class Part:
             return path == self.file
         folder, _, name = path.rpartition("/")
         if not folder:
-            return self.is_pipeline and name == INDEX
+            return name == INDEX
         weighs = bool(WEIGHTS.fullmatch(name)) and folder not in self.bare
         return folder in (self.folders or components) and (weighs or bool(SMALL.fullmatch(name)))
 

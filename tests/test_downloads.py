@@ -114,7 +114,7 @@ def test_what_a_pipeline_needs_is_fetched_and_nothing_beside(hub: Hub, here: Set
 
 def test_weights_in_one_file_and_an_upsampler_come_along(hub: Hub, here: Settings, row: ModelSpec) -> None:
     serve(hub.root, "studio/single", {"all.safetensors": os.urandom(4000), "other.safetensors": b"no"})
-    upsampler = {f"latent_upsampler/{name}": data for name, data in {"config.json": b"{}"}.items()}
+    upsampler = {"model_index.json": b"{}", "latent_upsampler/config.json": b"{}"}
     upsampler["latent_upsampler/diffusion_pytorch_model.safetensors"] = os.urandom(2000)
     serve(hub.root, "studio/up", upsampler | {"vae/diffusion_pytorch_model.safetensors": b"no"})
     theirs = get_model("ltx-2b").upsampler
