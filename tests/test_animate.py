@@ -128,7 +128,7 @@ def test_the_first_frame_is_the_picture_within_1_db_of_the_autoencoder(
 
 
 def test_what_moves_away_leaves_the_first_frame_as_the_picture(
-    backend: LocalBackend, family: "LTXFamily", spec: ModelSpec
+    backend: LocalBackend, family: "Family", spec: ModelSpec
 ) -> None:
     picture = str(ASSETS / "examples" / "rolls-first.png")
     asked = {"prompt": "the red ball rolls right on the checkered floor", "steps": 25, "frames": 17}

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 from test_layouts import film
 
+from pipeline.models import MODELS
 from pipeline.settings import ROOT
 from pipeline.store import Store
 from pipeline.video import read_frames
@@ -226,7 +227,7 @@ def test_an_output_that_cannot_be_written_loses_nothing(tmp_path: Path) -> None:
 def test_models_lists_the_registry(tmp_path: Path) -> None:
     status, out, err = run(tmp_path, "models", "--json")
     assert (status, err) == (0, "")
-    assert [row["name"] for row in json.loads(out)["models"]] == ["tabletop"]
+    assert [row["name"] for row in json.loads(out)["models"]] == [model.name for model in MODELS]
     assert "tabletop" in run(tmp_path, "models")[1]
 
 
