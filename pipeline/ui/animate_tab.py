@@ -26,13 +26,13 @@ FITS = [("Crop", "crop"), ("Pad", "pad")]
 def build_animate_tab(rows: Rows) -> Composer:
     """Build the composer from the models' rows."""
     with gr.Tab("Animate", id=TASK), gr.Column(elem_classes="composer"):
-        prompt = build_prompt(TASK, "What happens to the picture?", "the red ball rolls right")
+        prompt, model = build_prompt(TASK, "What happens to the picture?", "the red ball rolls right", rows)
         examples = build_examples(*EXAMPLES)
         with gr.Row(elem_classes="the-pictures"):
             first, last = _picture("First frame", "first"), _picture("Last frame", "last")
         more = _more(rows.start(TASK))
         fit = gr.Radio(FITS, value="crop", label="Another shape", elem_id="fit", elem_classes="the-fit")
-        controls, making = build_rest(TASK, rows, "As given")
+        controls, making = build_rest(TASK, rows, model, "As given")
     own: dict[str, Input] = {"image": first, "last": last, "fit": fit, **more}
     return Composer(
         TASK, prompt, examples, controls, making, own, reshape=reshape,

@@ -9,7 +9,7 @@ from gradio.blocks import Block
 
 from pipeline.model_spec import ModelSpec
 from pipeline.plan import Plan
-from pipeline.ui.controls import Controls, Input, Length, Values, build_controls
+from pipeline.ui.controls import Controls, Input, Length, Values, build_controls, build_model
 from pipeline.ui.offer import OFFER_CLICKS
 from pipeline.ui.rows import Rows
 
@@ -140,17 +140,21 @@ class Composer:
         return {self.make: gr.Button("Make video", interactive=True), **open_again}
 
 
-def build_prompt(task: str, label: str, placeholder: str) -> gr.Textbox:
-    """Build the field for the sentence."""
-    return gr.Textbox(
-        label=label, placeholder=placeholder, lines=2, max_lines=5, elem_id=f"{task}-prompt",
-        elem_classes="the-prompt",
-    )  # fmt: skip
+def build_prompt(task: str, label: str, placeholder: str, rows: Rows) -> tuple[gr.Textbox, gr.Dropdown]:
+    """Build the field for the sentence, and on the line of its label the choice of a model."""
+    with gr.Column(elem_classes="prompt-and-model"):
+        prompt = gr.Textbox(
+            label=label, placeholder=placeholder, lines=2, max_lines=5, elem_id=f"{task}-prompt",
+            elem_classes="the-prompt",
+        )  # fmt: skip
+        return prompt, build_model(task, rows)
 
 
-def build_rest(task: str, rows: Rows, follows: str | None = None, seconds: Length = "own") -> tuple[Controls, Making]:
+def build_rest(
+    task: str, rows: Rows, model: gr.Dropdown, follows: str | None = None, seconds: Length = "own"
+) -> tuple[Controls, Making]:
     """Build what stands under every task's own fields: the shared controls, the button and the contract."""
-    controls = build_controls(task, rows, follows, seconds)
+    controls = build_controls(task, rows, model, follows, seconds)
     make = gr.Button("Make video", variant="primary", elem_id=f"{task}-make", elem_classes="the-make")
     told = gr.HTML(visible=False, elem_id=f"{task}-told", elem_classes="the-contract")
     contract = gr.HTML(elem_id=f"{task}-contract", elem_classes="the-contract", js_on_load=OFFER_CLICKS)

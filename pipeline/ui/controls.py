@@ -137,7 +137,7 @@ def read_whole(field: str, text: str | None) -> int | None:
     return int(text)
 
 
-def build_controls(task: str, rows: Rows, follows: str | None, length: Length) -> Controls:
+def build_controls(task: str, rows: Rows, model: gr.Dropdown, follows: str | None, length: Length) -> Controls:
     """Build the row of shape, length and seed, and the folded advanced settings; ids begin with the task.
 
     `follows` is what the first choice of shape is called where the model's shapes may follow what is given.
@@ -152,8 +152,7 @@ def build_controls(task: str, rows: Rows, follows: str | None, length: Length) -
             steps, guidance_scale = _sampling(task, spec)
         with gr.Row():
             width, height, frames = _exact(task)
-        with gr.Row():
-            model, deliver = _model(task, rows), _deliver(task)
+        deliver = _deliver(task)
     dice.click(_roll, outputs=seed, queue=False, show_progress="hidden", api_visibility="private")
     return Controls(
         shape=shape, seconds=seconds, seed=seed, dice=dice, model=model, steps=steps,
@@ -207,7 +206,8 @@ def _seed(task: str) -> tuple[gr.Textbox, gr.Button]:
     return seed, dice
 
 
-def _model(task: str, rows: Rows) -> gr.Dropdown:
+def build_model(task: str, rows: Rows) -> gr.Dropdown:
+    """Build the choice of a model among those that can do the task."""
     choices = [(row.title, row.name) for row in rows.able(task)]
     return gr.Dropdown(
         choices,
@@ -216,14 +216,14 @@ def _model(task: str, rows: Rows) -> gr.Dropdown:
         elem_id=f"{task}-model",
         elem_classes="the-model",
         filterable=False,
-        min_width=80,
+        show_label=False,
     )
 
 
 def _deliver(task: str) -> gr.Dropdown:
     return gr.Dropdown(
-        DELIVERIES, value=AS_MADE, label="Size of the file", elem_id=f"{task}-deliver", filterable=False, min_width=80,
-        elem_classes="the-model",
+        DELIVERIES, value=AS_MADE, label="Size of the file", elem_id=f"{task}-deliver", filterable=False,
+        elem_classes="the-delivery",
     )  # fmt: skip
 
 

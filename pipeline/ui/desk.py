@@ -43,8 +43,8 @@ class Desk:
     library: gr.HTML
     job: gr.BrowserState
     ticker: gr.Timer
-    pulse: gr.State
-    troubles: gr.State
+    pulse: gr.Textbox
+    troubles: gr.Textbox
 
     @property
     def outputs(self) -> list[Block]:
@@ -241,7 +241,7 @@ class Desk:
             **self._top(),
             self.ticker: gr.Timer(active=loading or bool(busy) or self.house.running(job_id) is not None),
             self.pulse: self.house.pulse(),
-            self.troubles: str(self.house.troubles()),
+            self.troubles: " ".join(self.house.troubles()),
         }
 
     def _top(self) -> Updates:

@@ -36,14 +36,14 @@ def build_join_tab(rows: Rows) -> tuple[Composer, Composer]:
 def _loop(rows: Rows, inner: gr.Tabs) -> Composer:
     with gr.Tab("Loop", id="loop"), gr.Column(elem_classes="composer"):
         video = build_clip("A clip, or none to loop the words alone", "loop-video")
-        prompt = build_prompt("loop", "What does it show?", "a yellow cube turns on grass")
+        prompt, model = build_prompt("loop", "What does it show?", "a yellow cube turns on grass", rows)
         examples = build_examples(*LOOP_EXAMPLES)
         with gr.Row():
             seam = gr.Radio(SEAMS, value="normal", label="Seam of a clip", elem_id="seam", elem_classes="the-fit")
             part = gr.Textbox(
                 label="Only a part, in seconds", placeholder="all of it, or 0..1.5", max_lines=1, elem_id="loop-range"
             )
-        controls, making = build_rest("loop", rows, "As given")
+        controls, making = build_rest("loop", rows, model, "As given")
     own: dict[str, Input] = {"video": video, "seam": seam, "range": part}
     return Composer(
         "loop", prompt, examples, controls, making, own, reshape=_reshape_loop, carries="video", tab=TAB,
@@ -56,10 +56,10 @@ def _transition(rows: Rows, inner: gr.Tabs) -> Composer:
     with gr.Tab("Transition", id="transition"), gr.Column(elem_classes="composer"):
         with gr.Row(elem_classes="two-clips"):
             first, second = build_clip("From", "first-clip"), build_clip("To", "second-clip")
-        prompt = build_prompt("transition", "What is seen in between? (may stay empty)", "a ball becomes a cone")
+        prompt, model = build_prompt("transition", "What is in between? (optional)", "a ball becomes a cone", rows)
         examples = build_examples(*TRANSITION_EXAMPLES)
         curve = gr.Radio(CURVES, value="linear", label="Takes over", elem_id="curve", elem_classes="the-fit")
-        controls, making = build_rest("transition", rows, "As given", seconds=1.0)
+        controls, making = build_rest("transition", rows, model, "As given", seconds=1.0)
     own: dict[str, Input] = {"first": first, "second": second, "curve": curve}
     return Composer(
         "transition", prompt, examples, controls, making, own, needed=("first", "second"), carries="first",

@@ -1,5 +1,6 @@
 """Choosing a model: the controls follow its row, one that is not here is offered, and what fails is deselected."""
 
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -18,45 +19,48 @@ AT_ONCE: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visib
 
 def wire_models(page: gr.Blocks, desk: Desk) -> None:
     """Connect every tab's choice of a model, the offers under the buttons, and what is found out later."""
-    around = [desk.header, *desk.surroundings]
+    choice, around = ModelChoice(desk), [desk.header, *desk.surroundings]
     for composer in desk.composers:
         model = composer.controls.model
-        model.input(partial(choose, desk, composer), [model, desk.job], [*composer.by_row, *around], **AT_ONCE)
-        composer.contract.fetch_model(partial(fetch, desk), desk.job, around, **AT_ONCE)
-        composer.contract.stop_fetching(partial(stop_fetching, desk), desk.job, around, **AT_ONCE)
+        model.input(partial(choice.choose, composer), [model, desk.job], [*composer.by_row, *around], **AT_ONCE)
+        composer.contract.fetch_model(choice.fetch, desk.job, around, **AT_ONCE)
+        composer.contract.stop_fetching(choice.stop_fetching, desk.job, around, **AT_ONCE)
     chosen = {composer.controls.model for composer in desk.composers}
-    gr.on([page.load, desk.troubles.change], partial(deselect, desk), chosen, desk.by_row, **AT_ONCE)
+    gr.on([page.load, desk.troubles.change], choice.deselect, chosen, desk.by_row, **AT_ONCE)
 
 
-def choose(desk: Desk, composer: Composer, name: str, job_id: str | None) -> Updates:
-    """Set the controls to a model's row, and ask the Hub about one that is not here."""
-    spec = get_model(name)
-    if not desk.house.is_here(spec):
-        desk.house.fetches.ask(spec)
-    return {**composer.follow(spec), **desk.stir(job_id)}
+@dataclass(frozen=True)
+class ModelChoice:
+    """What answers the page. Gradio gives a click's details to functions and methods only, not to partials."""
 
+    desk: Desk
 
-def fetch(desk: Desk, job_id: str | None, event: gr.EventData) -> Updates:
-    """Keep that the licence was accepted, and begin the download; on a Space there is none."""
-    spec = get_model(event.model)
-    if not desk.house.settings.on_space and not spec.embedded:
-        accept_licence(spec, desk.house.settings)
-        desk.house.fetches.start(spec)
-    return desk.stir(job_id)
+    def choose(self, composer: Composer, name: str, job_id: str | None) -> Updates:
+        """Set the controls to a model's row, and ask the Hub about one that is not here."""
+        spec = get_model(name)
+        if not self.desk.house.is_here(spec):
+            self.desk.house.fetches.ask(spec)
+        return {**composer.follow(spec), **self.desk.stir(job_id)}
 
+    def fetch(self, job_id: str | None, event: gr.EventData) -> Updates:
+        """Keep that the licence was accepted, and begin the download; on a Space there is none."""
+        spec, house = get_model(event.model), self.desk.house
+        if not house.settings.on_space and not spec.embedded:
+            accept_licence(spec, house.settings)
+            house.fetches.start(spec)
+        return self.desk.stir(job_id)
 
-def stop_fetching(desk: Desk, job_id: str | None, event: gr.EventData) -> Updates:
-    """Stop a download; what it has fetched is kept."""
-    desk.house.fetches.stop(event.model)
-    return desk.stir(job_id)
+    def stop_fetching(self, job_id: str | None, event: gr.EventData) -> Updates:
+        """Stop a download; what it has fetched is kept."""
+        self.desk.house.fetches.stop(event.model)
+        return self.desk.stir(job_id)
 
-
-def deselect(desk: Desk, values: dict[Component, Any]) -> Updates:
-    """Select the embedded model in every tab whose model turned out to be of no use, and say why."""
-    troubles = desk.house.troubles()
-    updates: Updates = {composer.told: gr.skip() for composer in desk.composers}
-    for composer in desk.composers:
-        why = troubles.get(values[composer.controls.model] or "")
-        if why:
-            updates |= composer.follow(EMBEDDED, refusal(OnetakeError(f"{why} {EMBEDDED.title} is selected.")))
-    return updates
+    def deselect(self, values: dict[Component, Any]) -> Updates:
+        """Select the embedded model in every tab whose model turned out to be of no use, and say why."""
+        troubles = self.desk.house.troubles()
+        updates: Updates = {composer.told: gr.skip() for composer in self.desk.composers}
+        for composer in self.desk.composers:
+            why = troubles.get(values[composer.controls.model] or "")
+            if why:
+                updates |= composer.follow(EMBEDDED, refusal(OnetakeError(f"{why} {EMBEDDED.title} is selected.")))
+        return updates

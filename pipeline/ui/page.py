@@ -64,7 +64,9 @@ def _parts(house: House) -> Desk:
     # The state holds an id that cannot be guessed, so its fixed secret guards nothing: it only lets
     # a page find its job after the app was restarted.
     job = gr.BrowserState(None, storage_key="onetake-job", secret="onetake")  # noqa: S106
-    ticker, pulse, troubles = gr.Timer(TICK_SECONDS), gr.State(""), gr.State("")
+    ticker = gr.Timer(TICK_SECONDS)
+    # Fields that nobody sees: a `gr.State` tells of its change only to events that wait in the queue.
+    pulse, troubles = gr.Textbox("", visible="hidden"), gr.Textbox("", visible="hidden")
     return Desk(house, tabs, composers, stage, top, strip, job, ticker, pulse, troubles)
 
 

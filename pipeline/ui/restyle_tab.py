@@ -31,11 +31,11 @@ def build_restyle_tab(rows: Rows) -> Composer:
     """Build the composer from the models' rows."""
     with gr.Tab("Video", id=TASK), gr.Column(elem_classes="composer"):
         video = build_clip("Your clip", "restyle-video")
-        prompt = build_prompt(TASK, "What does it become?", "a blue ball bounces on snow at night")
+        prompt, model = build_prompt(TASK, "What does it become?", "a blue ball bounces on snow at night", rows)
         examples = build_examples(*EXAMPLES)
         strength, level = _strength()
         words, part = _styles()
-        controls, making = build_rest(TASK, rows, "As given", seconds=None)
+        controls, making = build_rest(TASK, rows, model, "As given", seconds=None)
     own: dict[str, Input] = {"video": video, "strength": strength, "level": level, "range": part, **words}
     return Composer(
         TASK, prompt, examples, controls, making, own, needed=("video",), carries="video", asks="Give a clip.",

@@ -17,7 +17,9 @@ EXAMPLES = (
 def build_text_tab(rows: Rows) -> Composer:
     """Build the composer from the models' rows."""
     with gr.Tab("Text", id=TASK), gr.Column(elem_classes="composer"):
-        prompt = build_prompt(TASK, "What happens in this take?", "a green ball rolls right on sand at night")
+        prompt, model = build_prompt(
+            TASK, "What happens in this take?", "a green ball rolls right on sand at night", rows
+        )
         examples = build_examples(*((words, {}) for words in EXAMPLES))
-        controls, making = build_rest(TASK, rows)
+        controls, making = build_rest(TASK, rows, model)
     return Composer(TASK, prompt, examples, controls, making)
