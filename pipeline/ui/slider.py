@@ -8,10 +8,25 @@ Range = tuple[float, float, float]
 """The least, the most, and the step."""
 
 
+class JudgedSlider(gr.Slider):
+    """A slider that passes on what was typed: the plan judges ranges and says so under the button.
+
+    A slider of Gradio's own answers with a toast and a traceback. The method stands in a class, because Gradio makes
+    a new object whenever a range changes.
+    """
+
+    # The browser draws it as the slider that it is.
+    is_template = True
+
+    def preprocess(self, payload: float) -> float:
+        """Return the value as it is."""
+        return payload
+
+
 def build_slider(label: str, elem_id: str, ends_and_step: Range, value: float) -> gr.Slider:
     """Build a slider whose value is judged by the plan."""
     least, most, step = ends_and_step
-    slider = gr.Slider(
+    return JudgedSlider(
         least,
         most,
         value=value,
@@ -23,13 +38,6 @@ def build_slider(label: str, elem_id: str, ends_and_step: Range, value: float) -
         min_width=140,
         scale=3,
     )
-    # The plan judges ranges and says so under the button; a slider of its own answers with a toast and a traceback.
-    slider.preprocess = _as_it_is  # type: ignore[method-assign]
-    return slider
-
-
-def _as_it_is(payload: Any) -> Any:
-    return payload
 
 
 def resized(ends_and_step: Range, value: float | None = None, visible: bool = True) -> gr.Slider:
