@@ -5,12 +5,14 @@ import json
 import shutil
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from pipeline.commands import make_parser
 from pipeline.downloads import is_here, not_downloaded
 from pipeline.errors import BadRequest, Cancelled, NotFound, OnetakeError, RunFailed
 from pipeline.events import Loading, Step
+from pipeline.hub_loras import fetch_lora
 from pipeline.memory import Machine
 from pipeline.model_commands import add_model_commands
 from pipeline.model_spec import ModelSpec
@@ -71,8 +73,9 @@ def _plan(options: argparse.Namespace, settings: Settings, store: Store) -> Plan
         "guidance_scale": options.guidance,
         "deliver": options.deliver,
         "seed": options.seed,
+        "loras": options.lora,
     }
-    request = with_sources(parse_request(asked | given), store.keep_source)
+    request = with_sources(parse_request(asked | given), store.keep_source, partial(fetch_lora, settings=settings))
     spec = get_model(request.model) if request.model else _default(settings)
     return make_plan(request, spec, store.speed(spec))
 

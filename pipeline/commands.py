@@ -17,6 +17,7 @@ examples:
   python -m pipeline transition one.mp4 two.mov --curve late --seconds 1
   python -m pipeline loop clip.mp4 --seam long
   python -m pipeline loop --prompt "a red ball turns on grass"
+  python -m pipeline text "a red ball bounces on snow" --lora ink.safetensors=0.8 --lora user/name
   python -m pipeline models --json
   python -m pipeline download ltx-2b
 
@@ -137,6 +138,10 @@ def _add_sampling(command: Any, task: str, own: tuple[str, ...]) -> None:
     command.add_argument("--guidance", metavar="G", type=float, help="how closely to follow the words")
     command.add_argument("--deliver", choices=("480p", "720p", "1080p"), help="enlarge the file to so many lines")
     command.add_argument("--seed", metavar="N", type=int, help="the same seed makes the same video")
+    command.add_argument(
+        "--lora", metavar="FILE[=WEIGHT]", type=_lora, action="append", default=[],
+        help="a LoRA: a .safetensors file or a Hub id, user/name or user/name:file, with a weight of -2..2; repeatable",
+    )  # fmt: skip
     command.add_argument("-o", "--output", metavar="FILE", type=Path, help="copy the video here")
     command.add_argument("--json", action="store_true", help="print one JSON object")
     command.set_defaults(task=task, own=own)
@@ -156,6 +161,15 @@ def _still(value: str) -> dict[str, Any]:
         raise argparse.ArgumentTypeError(f"{what}: write it as 1.5=photo.jpg or as 1.5=photo.jpg@0.5")
     own = {"strength": float(match[3])} if match[3] else {}
     return {"seconds": float(match[1]), "image": match[2], **own}
+
+
+def _lora(value: str) -> dict[str, Any]:
+    source, equals, weight = value.rpartition("=")
+    try:
+        return {"source": source, "weight": float(weight)} if equals else {"source": value}
+    except ValueError:
+        # The sign belongs to the file's name.
+        return {"source": value}
 
 
 def _point(value: str) -> tuple[float, float]:

@@ -60,11 +60,11 @@ def survey(spec: ModelSpec, settings: Settings, patience: Patience = PATIENCE) -
     """Ask the Hub for a model's files, one call for each repository; raise DownloadFailed, also where no room is."""
     files: list[HubFile] = []
     for part in parts_of(spec):
-        with _told(part.repo, settings):
+        with told(part.repo, settings):
             files += _files_of(part, settings, patience)
     files.sort(key=lambda file: file.size)
     here = sum(file.bytes_here(settings) for file in _each_once(files))
-    found = Survey(tuple(files), here, _free(settings.hub), _commit(files, spec.repo))
+    found = Survey(tuple(files), here, free_at(settings.hub), _commit(files, spec.repo))
     _refuse_without_room(spec, found, settings)
     return found
 
@@ -89,7 +89,7 @@ def download(
         for part in parts_of(spec):
             _record(part, _commit(found.files, part.repo), settings)
         for file in found.files:
-            with _told(file.repo, settings):
+            with told(file.repo, settings):
                 fetch(file, settings, on_bytes, stopped, patience)
     return found
 
@@ -111,10 +111,11 @@ def _files_of(part: Part, settings: Settings, patience: Patience) -> Iterator[Hu
     wanted = [each for each in info.siblings if part.needs(each.rfilename, components)]
     if not wanted:
         raise DownloadFailed(f"{part.repo} no longer has the files that its row names. Choose another model.")
-    yield from (_file(part.repo, info.sha, sibling) for sibling in wanted)
+    yield from (file_of(part.repo, info.sha, sibling) for sibling in wanted)
 
 
-def _file(repo: str, commit: str, sibling: RepoSibling) -> HubFile:
+def file_of(repo: str, commit: str, sibling: RepoSibling) -> HubFile:
+    """Return a file as it is to be fetched; raise DownloadFailed where the Hub does not say what it is."""
     large = sibling.lfs
     digest, size = (large.sha256, large.size) if large else (sibling.blob_id, sibling.size)
     if size is None or digest is None or not DIGEST.fullmatch(digest):
@@ -151,7 +152,8 @@ def _record(part: Part, commit: str, settings: Settings) -> None:
         ref.write_text(commit, encoding="utf-8")
 
 
-def _free(folder: Path) -> int:
+def free_at(folder: Path) -> int:
+    """Return the free bytes of the disk of a folder, which need not be there yet."""
     there = next(path for path in (folder, *folder.parents) if path.exists())
     return shutil.disk_usage(there).free
 
@@ -168,7 +170,7 @@ def _refuse_without_room(spec: ModelSpec, found: Survey, settings: Settings) -> 
 @contextmanager
 def _alone(spec: ModelSpec, settings: Settings) -> Iterator[None]:
     """Let one process at a time write a model's files; raise DownloadFailed for the other."""
-    with _told(spec.repo, settings):
+    with told(spec.repo, settings):
         settings.hub.mkdir(parents=True, exist_ok=True)
         lock = FileLock(settings.hub / f".onetake-{spec.name}.lock")
         try:
@@ -182,7 +184,7 @@ def _alone(spec: ModelSpec, settings: Settings) -> Iterator[None]:
 
 
 @contextmanager
-def _told(repo: str, settings: Settings) -> Iterator[None]:
+def told(repo: str, settings: Settings) -> Iterator[None]:
     """Turn what can go wrong on the way to the Hub and onto the disk into a DownloadFailed in plain words."""
     try:
         yield

@@ -13,6 +13,7 @@ from pydantic import TypeAdapter
 
 from pipeline import frames as arithmetic
 from pipeline.abilities import check_abilities
+from pipeline.adapters import Adapter, adapters_of
 from pipeline.errors import CannotDo
 from pipeline.layouts import lay_out, within
 from pipeline.model_spec import ModelSpec
@@ -65,6 +66,7 @@ class Plan:
     delivered: tuple[int, int] | None = None
     timeline: tuple[Part, ...] = ()
     sound: Sound | None = None
+    loras: tuple[Adapter, ...] = ()
 
     @property
     def num_frames(self) -> int:
@@ -145,6 +147,7 @@ def make_plan(request: Request, spec: ModelSpec, speed: Speed | None = None, rng
     steps, guidance = _effort(request, segment.prompt, spec)
     taken = len(spec.levels_from(segment.start, steps))
     notes = (*size_notes, *layout.notes, *fit_notes(request, given.values(), (width, height)))
+    loras, lora_notes = adapters_of(request.loras, segment.prompt, spec)
     return Plan(
         task=request.task,
         model=spec.name,
@@ -156,10 +159,11 @@ def make_plan(request: Request, spec: ModelSpec, speed: Speed | None = None, rng
         steps=steps,
         guidance_scale=guidance,
         estimate=_estimate(spec, (segment.frames, height, width), (taken, guidance), speed or default_speed(spec)),
-        notes=(*notes, *delivery_notes, *prompt_notes(segment.prompt, spec)),
+        notes=(*notes, *delivery_notes, *prompt_notes(segment.prompt, spec), *lora_notes),
         delivered=delivered,
         timeline=layout.timeline,
         sound=layout.sound,
+        loras=loras,
     )
 
 

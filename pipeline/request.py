@@ -6,6 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from pipeline.adapters import MOST_LORAS, Lora, hub_id
 from pipeline.errors import BadRequest
 from pipeline.media import MIDDLE, Fit
 
@@ -48,6 +49,7 @@ EXPECTED = {
     "second": "the path of a clip or picture",
     "curve": "linear, early, late or hold",
     "seam": "short, normal or long",
+    "loras": f"at most {MOST_LORAS} LoRAs, each with its source and a weight from -2 to 2",
 }
 STRENGTHS = "subtle, mild or strong, or a noise level over 0, at most 1"
 
@@ -79,6 +81,7 @@ class ClipRequest(BaseModel):
     guidance_scale: float | None = None
     deliver: Literal["480p", "720p", "1080p"] | None = None
     seed: int | None = Field(default=None, ge=0, lt=SEED_LIMIT)
+    loras: tuple[Lora, ...] = Field(default=(), max_length=MOST_LORAS, strict=False)
 
     @field_validator("prompt")
     @classmethod
@@ -237,11 +240,15 @@ def parse_request(data: Mapping[str, Any]) -> Request:
         raise _in_plain_words(error.errors()[0], TASKS[task]) from None
 
 
-def with_sources(request: Request, keep: Callable[[str], str]) -> Request:
-    """Return the request over kept copies of its pictures and clips, which outlast an upload."""
+def with_sources(request: Request, keep: Callable[[str], str], find: Callable[[str], str] = str) -> Request:
+    """Return the request over kept copies of its files, which outlast an upload; `find` looks Hub ids of LoRAs up."""
     given: dict[str, Any] = {name: keep(path) for name in SOURCES if (path := getattr(request, name, None))}
     if isinstance(request, AnimateRequest):
         given["at"] = tuple(still.model_copy(update={"image": keep(still.image)}) for still in request.at)
+    given["loras"] = tuple(
+        lora.model_copy(update={"source": (find if hub_id(lora.source) else keep)(lora.source)})
+        for lora in request.loras
+    )
     return request.model_copy(update=given)
 
 
@@ -249,9 +256,10 @@ def _in_plain_words(fault: Any, kind: type[Request]) -> BadRequest:
     field = str(fault["loc"][0]) if fault["loc"] else "request"
     if fault["type"] == "value_error":
         return BadRequest(field, str(fault["ctx"]["error"]))
-    if fault["type"] == "extra_forbidden":
+    nested = len(fault["loc"]) > 1
+    if fault["type"] == "extra_forbidden" and not nested:
         return BadRequest(field, f"There is no field {field!r}. The fields are: {', '.join(kind.model_fields)}.")
-    if fault["type"] == "missing":
+    if fault["type"] == "missing" and not nested:
         return BadRequest(field, f"The {field} is missing. Give {EXPECTED[field]}.")
     given = ascii(fault["input"])[:60]
     expected = STRENGTHS if (kind, field) == (RestyleRequest, "strength") else EXPECTED[field]

@@ -83,6 +83,8 @@ class LocalBackend:
         return self._family.device_memory_mb() if self._family else None
 
     def _run(self, plan: Plan, on_event: Listener, cancelled: IsCancelled) -> Take:
+        from pipeline.families.lora import loras
+
         spec = get_model(plan.model)
         clock = _Clock()
         if self.loaded != spec.name:
@@ -92,7 +94,10 @@ class LocalBackend:
         text = family.encode_text(plan, plan.segments[0])
         clock.lap("text")
         read = _Reader(family, plan)
-        sample = family.run_segment(plan, plan.segments[0], text, read, _timed(on_event), cancelled)
+        with loras(family.pipe, plan.loras):
+            if plan.loras:
+                clock.lap("loras")
+            sample = family.run_segment(plan, plan.segments[0], text, read, _timed(on_event), cancelled)
         clock.lap("denoise")
         measures = {} if sample.change is None else {"change": sample.change}
         frames = self._on_device(_pieces(family, plan, sample.latents, read))

@@ -13,6 +13,7 @@ from gradio.processing_utils import save_file_to_cache
 from gradio.utils import get_upload_folder
 from pydantic.fields import FieldInfo
 
+from pipeline.adapters import hub_id
 from pipeline.errors import BadRequest, OnetakeError, RunFailed
 from pipeline.latents import is_latents
 from pipeline.request import SOURCES, TASKS, FittedRequest, RestyleRequest
@@ -27,6 +28,7 @@ TYPES: Mapping[str, Any] = {
     "at": list[dict[str, Any]] | None,
     "focus": list[float] | None,
     "range": list[float] | None,
+    "loras": list[dict[str, Any]] | None,
 }
 TELLS: Mapping[str, str] = {
     "text": "Make a video from a sentence.",
@@ -63,6 +65,7 @@ MEANS: Mapping[str, str] = {
     "light": "The style's light, in a few words.",
     "curve": "How the second clip takes over: linear, early, late or hold.",
     "seam": "short, normal or long.",
+    "loras": "LoRAs, each as {source, weight}: an uploaded .safetensors file or a Hub id, and -2 to 2.",
 }
 
 
@@ -116,7 +119,8 @@ def _received(asked: dict[str, Any]) -> dict[str, Any]:
     """Return a request with the paths of its files, all of which were uploaded."""
     files = {name: _path(name, asked[name]) for name in SOURCES if name in asked}
     stills = [_still(still) for still in asked.get("at", ())]
-    return asked | files | ({"at": stills} if stills else {})
+    loras = [_lora(lora) for lora in asked.get("loras", ())]
+    return asked | files | ({"at": stills} if stills else {}) | {"loras": loras}
 
 
 def _still(still: Any) -> dict[str, Any]:
@@ -125,15 +129,26 @@ def _still(still: Any) -> dict[str, Any]:
     return {**still, "image": _path("at", still.get("image"))}
 
 
+def _lora(lora: Any) -> dict[str, Any]:
+    if not isinstance(lora, dict):
+        raise BadRequest("loras", f"loras holds {ascii(lora)[:60]}: give {MEANS['loras']}")
+    source = lora.get("source")
+    path = source.get("path") if isinstance(source, dict) else source
+    if isinstance(path, str) and (hub_id(path) is not None or _is_uploaded(path)):
+        return {**lora, "source": path}
+    raise BadRequest("loras", "The LoRA is no uploaded file. Upload it first, or give a Hub id such as user/name.")
+
+
 def _path(field: str, file: Any) -> str:
     """Return the path of an uploaded file, or a run's name; raise BadRequest for other files of this machine."""
     path = file.get("path") if isinstance(file, dict) else file
-    if isinstance(path, str) and path.startswith(RUN):
-        return path
-    uploads = Path(get_upload_folder()).resolve()
-    if isinstance(path, str) and not is_latents(path) and Path(path).resolve().is_relative_to(uploads):
+    if isinstance(path, str) and (path.startswith(RUN) or (not is_latents(path) and _is_uploaded(path))):
         return path
     raise BadRequest(field, f"The {field} is no uploaded file. Upload it first, or give run: and the id of a take.")
+
+
+def _is_uploaded(path: str) -> bool:
+    return Path(path).resolve().is_relative_to(Path(get_upload_folder()).resolve())
 
 
 async def refuse_unknown_fields(request: Request, error: Exception) -> JSONResponse:

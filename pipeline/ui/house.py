@@ -1,6 +1,7 @@
 """What the app owns, whoever looks at it: its jobs, runs, models, and what becomes of a request."""
 
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from pipeline.backends.local import LocalBackend
 from pipeline.downloads import is_here, not_downloaded
 from pipeline.errors import NotDownloaded, NotFound
 from pipeline.fetches import Fetches
+from pipeline.hub_loras import fetch_lora, find_lora
 from pipeline.jobs import Job, Jobs, JobView
 from pipeline.latents import is_latents
 from pipeline.memory import Machine
@@ -63,11 +65,13 @@ class House:
 
     def plan(self, asked: dict[str, Any]) -> Plan:
         """Check a request and turn it into a plan, at the speed measured on this machine."""
-        return self._plan(with_sources(parse_request(asked), self.store.find_source))
+        find = partial(find_lora, settings=self.settings)
+        return self._plan(with_sources(parse_request(asked), self.store.find_source, find))
 
     def submit(self, asked: dict[str, Any]) -> Job:
         """Keep copies of what a request gives, and queue its plan; raise NotDownloaded without its model's files."""
-        plan = self._plan(with_sources(parse_request(asked), self.store.keep_source))
+        fetch = partial(fetch_lora, settings=self.settings)
+        plan = self._plan(with_sources(parse_request(asked), self.store.keep_source, fetch))
         self._refuse_absent(get_model(plan.model))
         return self.jobs.submit(plan)
 

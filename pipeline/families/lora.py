@@ -1,0 +1,89 @@
+"""LoRA adapters on a pipeline's transformer while a segment is made, and off it afterwards."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pipeline.adapters import Adapter
+from pipeline.errors import CannotDo, LoadError, OnetakeError
+
+PAIR = re.compile(r"transformer\.(.+)\.lora_([AB])\.(weight|bias)")
+
+
+@contextmanager
+def loras(pipe: Any, adapters: Sequence[Adapter]) -> Iterator[None]:
+    """Add adapters to the transformer by their weights, and take them off again, whatever happens.
+
+    What a file holds must all have its place there, as the pipeline's own mixin converts it. Raise CannotDo where
+    something has none, LoadError for a file that is gone or holds what is no number.
+    """
+    if not adapters:
+        yield
+        return
+    for adapter in adapters:
+        _refuse_unfit(pipe, adapter)
+    labels = [f"lora{number}" for number in range(len(adapters))]
+    try:
+        for label, adapter in zip(labels, adapters, strict=True):
+            with _told_plainly(adapter):
+                pipe.load_lora_weights(adapter.file, adapter_name=label, use_safetensors=True)
+        pipe.set_adapters(labels, [adapter.weight for adapter in adapters])
+        yield
+    finally:
+        pipe.unload_lora_weights()
+
+
+def _refuse_unfit(pipe: Any, adapter: Adapter) -> None:
+    with _told_plainly(adapter):
+        weights: dict[str, Tensor] = pipe.lora_state_dict(adapter.file, use_safetensors=True)
+    astray = _without_a_place(weights, pipe.transformer)
+    if astray:
+        count = f"{len(astray)} of its {len(weights)} weights have no place there, such as {astray[0]}"
+        raise CannotDo(
+            "loras",
+            f"{adapter.name} does not fit {type(pipe.transformer).__name__}: {count}. Give a LoRA of this model.",
+        )
+    if not all(torch.isfinite(value).all() for value in weights.values()):
+        raise LoadError(f"{adapter.name} has weights that are not numbers. Fetch the file anew, or leave it out.")
+
+
+def _without_a_place(weights: Mapping[str, Tensor], transformer: torch.nn.Module) -> list[str]:
+    """Return the names of weights without a layer of their size, or without the other half of their pair."""
+    layers = dict(transformer.named_modules())
+    return [key for key, value in weights.items() if tuple(value.shape) != _wanted_shape(key, weights, layers)]
+
+
+def _wanted_shape(
+    key: str, weights: Mapping[str, Tensor], layers: Mapping[str, torch.nn.Module]
+) -> tuple[int, ...] | None:  # fmt: skip
+    match = PAIR.fullmatch(key)
+    if match is None:
+        return None
+    layer = getattr(layers.get(match[1]), "weight", None)
+    down, up = (weights.get(f"transformer.{match[1]}.lora_{half}.weight") for half in "AB")
+    if down is None or up is None or not isinstance(layer, Tensor) or layer.ndim < 2:
+        return None
+    outwards, rank = len(layer), len(down)
+    return {
+        "A.weight": (rank, *layer.shape[1:]),
+        "B.weight": (outwards, rank, *[1] * (layer.ndim - 2)),
+        "B.bias": (outwards,),
+    }.get(f"{match[2]}.{match[3]}")
+
+
+@contextmanager
+def _told_plainly(adapter: Adapter) -> Iterator[None]:
+    """Turn whatever the libraries say of a file into one error: each format fails in its own way."""
+    try:
+        yield
+    except OnetakeError:
+        raise
+    except FileNotFoundError as error:
+        raise LoadError(f"{adapter.name} is no longer there. Give the file again.") from error
+    except Exception as error:
+        why = (str(error).strip().splitlines() or [type(error).__name__])[0][:200].rstrip(".")
+        raise CannotDo("loras", f"{adapter.name} could not be added: {why}. Give a LoRA of this model.") from error
