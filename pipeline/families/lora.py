@@ -1,6 +1,7 @@
 """LoRA adapters on a pipeline's transformer while a segment is made, and off it afterwards."""
 
 import re
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -29,12 +30,18 @@ def loras(pipe: Any, adapters: Sequence[Adapter]) -> Iterator[None]:
     labels = [f"lora{number}" for number in range(len(adapters))]
     try:
         for label, adapter in zip(labels, adapters, strict=True):
-            with _told_plainly(adapter):
-                pipe.load_lora_weights(adapter.file, adapter_name=label, use_safetensors=True)
+            _load(pipe, label, adapter)
         pipe.set_adapters(labels, [adapter.weight for adapter in adapters])
         yield
     finally:
         pipe.unload_lora_weights()
+
+
+def _load(pipe: Any, label: str, adapter: Adapter) -> None:
+    with _told_plainly(adapter), warnings.catch_warnings():
+        # Peft advises against several adapters, which are meant.
+        warnings.filterwarnings("ignore", "Already found a `peft_config`")
+        pipe.load_lora_weights(adapter.file, adapter_name=label, use_safetensors=True)
 
 
 def _refuse_unfit(pipe: Any, adapter: Adapter) -> None:
