@@ -6,6 +6,7 @@ import zlib
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from random import Random
+from typing import Protocol
 
 import torch
 from diffusers import AutoencoderKLLTXVideo
@@ -45,6 +46,26 @@ class LatentChunk:
     def tokens(self) -> int:
         """Latent tokens of one clip."""
         return self.whole[0, 0].numel()
+
+
+class Encoded(Protocol):
+    """Latents of clips of one shape, whatever says what they show."""
+
+    @property
+    def whole(self) -> Tensor:
+        """All of each clip."""
+
+    @property
+    def last(self) -> Tensor:
+        """The last frame as an image."""
+
+    @property
+    def tail(self) -> Tensor:
+        """The last frames as a clip."""
+
+    @property
+    def frames(self) -> int:
+        """Frames of each clip."""
 
 
 def mirror(program: Program) -> Program:
@@ -145,7 +166,7 @@ class Sample:
     captions: list[str]
 
 
-def draw_given(chunk: LatentChunk, rows: Tensor, kind: str) -> list[Given]:
+def draw_given(chunk: Encoded, rows: Tensor, kind: str) -> list[Given]:
     """What is given of some clips, by the kind of task."""
     strength = 1.0 if random.random() < 0.8 else random.uniform(0.5, 1.0)
     whole, last, tail = chunk.whole[rows].float(), chunk.last[rows].float(), chunk.tail[rows].float()
