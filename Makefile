@@ -5,6 +5,7 @@
 #   make bench          the app against bare diffusers, as ratios
 #   make train, eval    the embedded model
 #   make calibrate      what subtle, mild and strong mean
+#   make finetune CLIPS=folder    a LoRA from captioned clips; OUT=, TRIGGER="some words", STEPS=, RANK= change it
 #   make space SPACE=user/name, make publish-model MODEL=user/name    onto the Hub; DRY_RUN=1 only lists
 # TORCH_INDEX=URL takes torch from another index, such as the one with builds for processors only.
 
@@ -13,7 +14,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP = $(BIN)/python -m pip install --disable-pip-version-check --quiet $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
-.PHONY: run test test-all check bench train eval calibrate space publish-model browser
+.PHONY: run test test-all check bench train eval calibrate finetune space publish-model browser
 
 run: $(VENV)/.installed
 	@$(BIN)/python app.py
@@ -44,6 +45,11 @@ eval: $(VENV)/.installed
 
 calibrate: $(VENV)/.installed
 	@$(BIN)/python -m pipeline.calibrate
+
+finetune: $(VENV)/.installed
+	@test -n "$(CLIPS)" || { echo "Name a folder of captioned clips: make finetune CLIPS=folder" >&2; exit 2; }
+	@$(HEAP) $(BIN)/python -m pipeline.tabletop.finetune "$(CLIPS)" $(if $(OUT),-o "$(OUT)") \
+		$(if $(TRIGGER),--trigger "$(TRIGGER)") $(if $(STEPS),--steps $(STEPS)) $(if $(RANK),--rank $(RANK))
 
 space: $(VENV)/.installed
 	@$(BIN)/python -m pipeline.publish space $(or $(SPACE),$(error Name it: make space SPACE=user/name)) $(if $(DRY_RUN),--dry-run)

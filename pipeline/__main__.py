@@ -12,7 +12,7 @@ from pipeline.commands import make_parser
 from pipeline.downloads import is_here, not_downloaded
 from pipeline.errors import BadRequest, Cancelled, NotFound, OnetakeError, RunFailed
 from pipeline.events import Loading, Step
-from pipeline.hub_loras import fetch_lora
+from pipeline.hub_loras import fetch_lora, find_lora
 from pipeline.memory import Machine
 from pipeline.model_commands import add_model_commands
 from pipeline.model_spec import ModelSpec
@@ -75,9 +75,15 @@ def _plan(options: argparse.Namespace, settings: Settings, store: Store) -> Plan
         "seed": options.seed,
         "loras": options.lora,
     }
-    request = with_sources(parse_request(asked | given), store.keep_source, partial(fetch_lora, settings=settings))
+    request = with_sources(parse_request(asked | given), store.keep_source, partial(_fetch_lora, settings=settings))
     spec = get_model(request.model) if request.model else _default(settings)
     return make_plan(request, spec, store.speed(spec))
+
+
+def _fetch_lora(source: str, settings: Settings) -> str:
+    if find_lora(source, settings) == source:
+        say(f"fetching {source}")
+    return fetch_lora(source, settings)
 
 
 def _default(settings: Settings) -> ModelSpec:

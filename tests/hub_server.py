@@ -33,6 +33,8 @@ class Hub:
     damaged: set[str] = field(default_factory=set)
     sizes: dict[str, int] = field(default_factory=dict)
     ranges: bool = True
+    gated: set[str] = field(default_factory=set)
+    private: set[str] = field(default_factory=set)
     asked: list[tuple[str, str]] = field(default_factory=list)
 
     def files_asked(self) -> list[str]:
@@ -79,6 +81,8 @@ class _Answers(BaseHTTPRequestHandler):
         if repo in self.hub.faults:
             status, code = self.hub.faults[repo]
             self._send(status, b"{}", {"X-Error-Code": code} if code else {})
+        elif repo in self.hub.private and not self.headers.get("Authorization"):
+            self._send(401, b"{}", {"X-Error-Code": "RepoNotFound"})
         elif not (self.hub.root / repo).is_dir() or not repo:
             self._send(404, b"{}", {"X-Error-Code": "RepoNotFound"})
         elif info:
@@ -92,7 +96,9 @@ class _Answers(BaseHTTPRequestHandler):
             return
         files = sorted(path for path in (self.hub.root / repo).rglob("*") if path.is_file())
         siblings = [self.hub.sibling(repo, path) for path in files]
-        self._send(200, json.dumps({"id": repo, "sha": self.hub.commit, "siblings": siblings}).encode())
+        gated = "manual" if repo in self.hub.gated else False
+        told = {"id": repo, "sha": self.hub.commit, "gated": gated, "siblings": siblings}
+        self._send(200, json.dumps(told).encode())
 
     def _give(self, repo: str, revision: str, name: str) -> None:
         path = self.hub.root / repo / name

@@ -7,6 +7,7 @@ from typing import Any
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
+import lora_files
 import pytest
 from app_server import PATIENCE_S, Server, running_app
 from gradio_client import Client, handle_file  # type: ignore[import-untyped]
@@ -112,6 +113,23 @@ def test_a_clip_is_restyled_joined_and_looped(client: Client, tmp_path: Path) ->
     file, run = client.predict("a ball turns", frames=9, **small, api_name="/loop")
     assert len(list(read_frames(Path(file)))) == 8
     assert run["plan"]["segments"][0]["rolled"]
+
+
+def test_a_lora_reaches_the_run_and_its_recipe(client: Client, tmp_path: Path) -> None:
+    path = lora_files.write(tmp_path / "ink.safetensors", trigger="golden moon")
+    file, run = ask(client, seed=7, loras=[{"source": handle_file(path), "weight": 0.5}])
+    (lora,) = run["plan"]["loras"]
+    assert (lora["name"], lora["file"], lora["weight"]) == ("ink.safetensors", "ink.safetensors", 0.5)
+    assert "listens to: golden moon. Add that to the prompt." in run["notes"][0]
+    assert read_recipe(file)["plan"] == run["plan"]
+    bare, _ = ask(client, seed=7)
+    assert any((one != other).any() for one, other in zip(read_frames(file), read_frames(bare), strict=True))
+    # Neither a file of this machine, nor a path in the disguise of a Hub id.
+    for source in (path, "user/name:/ink.safetensors", "user/name:../ink.safetensors", 1, None):
+        with pytest.raises(AppError, match="no uploaded file"):
+            ask(client, loras=[{"source": source}])
+    with pytest.raises(AppError, match="loras holds 'ink'"):
+        ask(client, loras=["ink"])
 
 
 def test_uploaded_latents_and_odd_stills_are_refused(server: Server, client: Client, tmp_path: Path) -> None:

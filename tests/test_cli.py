@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import lora_files
 import pytest
 from PIL import Image
 from test_layouts import film
@@ -53,6 +54,19 @@ def test_text_prints_one_object_and_writes_the_file(tmp_path: Path) -> None:
     assert any("dragon" in note for note in result["notes"])
     # What third-party libraries have to say stays out of a user's terminal.
     assert err.splitlines()[1:] == [*result["notes"], "loading Tabletop"]
+
+
+def test_loras_are_told_and_kept_and_other_formats_refused(tmp_path: Path) -> None:
+    ink, wash = (lora_files.write(tmp_path / f"{name}.safetensors", trigger=name) for name in ("ink", "a=1"))
+    asked = ["text", "an ink ball", *SMALL, "--frames", "1", "--lora", ink, "--lora", f"{wash}=-0.5", "--json"]
+    status, out, err = run(tmp_path / "runs", *asked)
+    assert status == 0
+    told = [(lora["name"], lora["weight"]) for lora in json.loads(out)["plan"]["loras"]]
+    assert told == [("ink.safetensors", 1.0), ("a=1.safetensors", -0.5)]
+    assert "ink.safetensors listens to: ink." in err.splitlines()
+    status, _, err = run(tmp_path / "runs", "text", "a ball", "--lora", "ink.ckpt")
+    assert (status, err.count("\n")) == (2, 1)
+    assert "can hold code" in err
 
 
 def test_a_clip_is_delivered_larger(tmp_path: Path) -> None:

@@ -4,13 +4,16 @@ import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate import cpu_offload
+from accelerate.hooks import remove_hook_from_module
 from torch import Tensor
 
 from pipeline.adapters import Adapter
-from pipeline.errors import CannotDo, LoadError, OnetakeError
+from pipeline.errors import BadRequest, CannotDo, OnetakeError
 
 PAIR = re.compile(r"transformer\.(.+)\.lora_([AB])\.(weight|bias)")
 
@@ -20,21 +23,42 @@ def loras(pipe: Any, adapters: Sequence[Adapter]) -> Iterator[None]:
     """Add adapters to the transformer by their weights, and take them off again, whatever happens.
 
     What a file holds must all have its place there, as the pipeline's own mixin converts it. Raise CannotDo where
-    something has none, LoadError for a file that is gone or holds what is no number.
+    something has none, BadRequest for a file that is gone or holds what is no number: the model itself is well.
     """
     if not adapters:
         yield
         return
-    for adapter in adapters:
-        _refuse_unfit(pipe, adapter)
+    contents = [_read_fitting(pipe, adapter) for adapter in adapters]
     labels = [f"lora{number}" for number in range(len(adapters))]
     try:
-        for label, adapter in zip(labels, adapters, strict=True):
-            _load(pipe, label, adapter)
-        pipe.set_adapters(labels, [adapter.weight for adapter in adapters])
+        with _all_here(pipe.transformer):
+            for label, adapter, weights in zip(labels, adapters, contents, strict=True):
+                _load(pipe, label, adapter)
+                _widen(pipe.transformer, label, weights)
+            pipe.set_adapters(labels, [adapter.weight for adapter in adapters])
         yield
     finally:
-        pipe.unload_lora_weights()
+        with _all_here(pipe.transformer):
+            pipe.unload_lora_weights()
+
+
+@contextmanager
+def _all_here(transformer: Any) -> Iterator[None]:
+    """Take accelerate's hooks off a transformer whose layers are brought one by one, and then put them on again.
+
+    Left to itself, diffusers puts them on every part of the pipeline.
+    """
+    hooks = [hook for part in transformer.modules() if (hook := getattr(part, "_hf_hook", None)) is not None]
+    each = (inner for hook in hooks for inner in getattr(hook, "hooks", (hook,)))
+    device = next((hook.execution_device for hook in each if getattr(hook, "execution_device", None) is not None), None)
+    if device is None:
+        yield
+        return
+    remove_hook_from_module(transformer, recurse=True)
+    try:
+        yield
+    finally:
+        cpu_offload(transformer, device)
 
 
 def _load(pipe: Any, label: str, adapter: Adapter) -> None:
@@ -44,7 +68,18 @@ def _load(pipe: Any, label: str, adapter: Adapter) -> None:
         pipe.load_lora_weights(adapter.file, adapter_name=label, use_safetensors=True)
 
 
-def _refuse_unfit(pipe: Any, adapter: Adapter) -> None:
+def _widen(transformer: Any, label: str, weights: Mapping[str, Tensor]) -> None:
+    """Undo what peft does beside weights that are stored in fp8: to store the LoRA so, which does not multiply."""
+    for name, parameter in transformer.named_parameters():
+        layer, _, kind = name.rpartition(f".{label}.")
+        if layer and parameter.dtype.itemsize == 1:
+            parameter.data = weights[f"transformer.{layer}.{kind}"].to(parameter.device, transformer.dtype)
+
+
+def _read_fitting(pipe: Any, adapter: Adapter) -> dict[str, Tensor]:
+    # The libraries take a path that leads nowhere for a Hub id, and ask for it.
+    if not Path(adapter.file).is_file():
+        raise BadRequest("loras", f"{adapter.name} is no longer there. Give the file again.")
     with _told_plainly(adapter):
         weights: dict[str, Tensor] = pipe.lora_state_dict(adapter.file, use_safetensors=True)
     astray = _without_a_place(weights, pipe.transformer)
@@ -55,7 +90,10 @@ def _refuse_unfit(pipe: Any, adapter: Adapter) -> None:
             f"{adapter.name} does not fit {type(pipe.transformer).__name__}: {count}. Give a LoRA of this model.",
         )
     if not all(torch.isfinite(value).all() for value in weights.values()):
-        raise LoadError(f"{adapter.name} has weights that are not numbers. Fetch the file anew, or leave it out.")
+        raise BadRequest(
+            "loras", f"{adapter.name} has weights that are not numbers. Fetch the file anew, or leave it out."
+        )
+    return weights
 
 
 def _without_a_place(weights: Mapping[str, Tensor], transformer: torch.nn.Module) -> list[str]:
@@ -89,8 +127,6 @@ def _told_plainly(adapter: Adapter) -> Iterator[None]:
         yield
     except OnetakeError:
         raise
-    except FileNotFoundError as error:
-        raise LoadError(f"{adapter.name} is no longer there. Give the file again.") from error
     except Exception as error:
         why = (str(error).strip().splitlines() or [type(error).__name__])[0][:200].rstrip(".")
         raise CannotDo("loras", f"{adapter.name} could not be added: {why}. Give a LoRA of this model.") from error

@@ -87,7 +87,8 @@ def _captions(paths: list[Path]) -> Iterator[str]:
     captions = [_caption(path.with_suffix(".txt")) for path in paths]
     if missing := [path.with_suffix(".txt").name for path, words in zip(paths, captions, strict=True) if not words]:
         named = ", ".join(missing[:NAMED]) + (", …" if len(missing) > NAMED else "")
-        raise BadRequest("clips", f"{len(missing)} captions are missing: write what each clip shows into {named}.")
+        count = "1 caption is" if len(missing) == 1 else f"{len(missing)} captions are"
+        raise BadRequest("clips", f"{count} missing: write what each clip shows into {named}.")
     return iter(captions)
 
 

@@ -8,13 +8,16 @@ import argparse
 import random
 import sys
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+import diffusers
 import torch
+import transformers
 from diffusers import AutoencoderKLLTXVideo, LTXVideoTransformer3DModel
 from peft import LoraConfig, get_peft_model_state_dict
 from safetensors.torch import save_file
@@ -214,12 +217,21 @@ def _progress(steps: int) -> Callable[[int, float], None]:
     return tell
 
 
+def _quieten() -> None:
+    """Keep bars and hints of the libraries out of a user's terminal."""
+    diffusers.utils.logging.disable_progress_bar()
+    transformers.utils.logging.disable_progress_bar()
+    # Torch's hint about the speed of a norm under autocast.
+    warnings.filterwarnings("ignore", "Mismatch dtype")
+
+
 def _say(line: str) -> None:
     print(line, file=sys.stderr)
 
 
 def main() -> int:
     """Run one finetuning and return the exit status."""
+    _quieten()
     try:
         options = read_options()
         told = finetune(options)

@@ -12,6 +12,7 @@ from gradio.components import Component
 from pipeline.errors import BadRequest
 from pipeline.model_spec import ModelSpec
 from pipeline.plan import Plan
+from pipeline.ui.lora_field import LoraField, build_lora_field
 from pipeline.ui.rows import Rows, on_the_slider, own_seconds, seconds_range
 from pipeline.ui.slider import Range, build_slider, resized
 
@@ -42,6 +43,7 @@ class Controls:
     height: gr.Textbox
     frames: gr.Textbox
     deliver: gr.Dropdown
+    loras: LoraField
     length: Length = "own"
     follows: str | None = None
 
@@ -49,7 +51,7 @@ class Controls:
     def inputs(self) -> tuple[Input, ...]:
         """Everything that decides what a take looks like."""
         sampling = (self.model, self.steps, self.guidance_scale)
-        return (self.shape, self.seconds, self.seed, self.deliver, *sampling, *self.exact)
+        return (self.shape, self.seconds, self.seed, self.deliver, *sampling, *self.exact, *self.loras.inputs)
 
     @property
     def exact(self) -> tuple[Input, ...]:
@@ -64,6 +66,7 @@ class Controls:
             "guidance_scale": values[self.guidance_scale],
             "deliver": None if values[self.deliver] == AS_MADE else values[self.deliver],
             "seed": read_whole("seed", values[self.seed]),
+            "loras": self.loras.read(values),
             **self._size(values),
             **self._length(values),
         }
@@ -107,6 +110,7 @@ class Controls:
             self.guidance_scale: resized(_guidance(spec), plan.guidance_scale),
             self.deliver: f"{min(plan.delivered)}p" if plan.delivered else AS_MADE,
             self.seed: str(plan.seed),
+            **self.loras.restore(plan.loras),
             **self._restore_size(plan, spec),
             **self._restore_length(plan, spec),
         }
@@ -153,11 +157,12 @@ def build_controls(task: str, rows: Rows, model: gr.Dropdown, follows: str | Non
         with gr.Row():
             width, height, frames = _exact(task)
         deliver = _deliver(task)
+        loras = build_lora_field(task)
     dice.click(_roll, outputs=seed, queue=False, show_progress="hidden", api_visibility="private")
     return Controls(
         shape=shape, seconds=seconds, seed=seed, dice=dice, model=model, steps=steps,
         guidance_scale=guidance_scale, width=width, height=height, frames=frames, deliver=deliver,
-        length=length, follows=follows,
+        loras=loras, length=length, follows=follows,
     )  # fmt: skip
 
 

@@ -100,11 +100,14 @@ class Desk:
     def make(self, composer: Composer, values: dict[Component, Any]) -> Iterator[Updates]:
         """Submit a take and follow it; what is refused is said under the button."""
         try:
-            job = self.house.submit(composer.read(values, composer.words(values)))
+            asked = composer.read(values, composer.words(values))
+            if fetched := self.house.loras_to_fetch(asked):
+                yield {composer.contract: f'<p class="promise">Fetching {escape(fetched)} from the Hub…</p>'}
+            job = self.house.submit(asked)
         except OnetakeError as error:
             yield {composer.contract: refusal(error)}
             return
-        yield {self.job: job.id}
+        yield {self.job: job.id, composer.contract: self.contract(composer, values)}
         yield from self._follow(job)
 
     def arrive(self, job_id: str | None) -> Iterator[Updates]:

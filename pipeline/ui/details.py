@@ -60,6 +60,8 @@ def _given(clip: Clip) -> Iterator[tuple[str, str]]:
     names = dict.fromkeys(Path(excerpt.file).name for excerpt in segment.excerpts)
     if names:
         yield "Given", ", ".join(names)
+    if clip.plan.loras:
+        yield "LoRA", ", ".join(f"{lora.name} × {lora.weight:g}" for lora in clip.plan.loras)
     if clip.plan.timeline:
         yield "Parts", " + ".join(_part(part) for part in clip.plan.timeline)
 

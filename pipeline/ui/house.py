@@ -68,6 +68,10 @@ class House:
         find = partial(find_lora, settings=self.settings)
         return self._plan(with_sources(parse_request(asked), self.store.find_source, find))
 
+    def loras_to_fetch(self, asked: dict[str, Any]) -> str:
+        """Return the names of a request's LoRAs that come from the Hub first, nothing where all are here."""
+        return ", ".join(lora.name for lora in self.plan(asked).loras if not lora.file)
+
     def submit(self, asked: dict[str, Any]) -> Job:
         """Keep copies of what a request gives, and queue its plan; raise NotDownloaded without its model's files."""
         fetch = partial(fetch_lora, settings=self.settings)
