@@ -135,11 +135,11 @@ def noise_levels(steps: int, start: float = 1.0, threshold: float = 0.025) -> li
 
 
 def shifted_levels(steps: int, shift: float, start: float = 1.0) -> list[float]:
-    """Return those noise levels of a denoising that are not above one; there is always one.
+    """Return those noise levels of a denoising that are not above one by more than 0.001; there is always one.
 
     Levels fall evenly from 1 to almost 0 and are then shifted towards 1, s·t / (1 + (s − 1)·t), as flow matching does
     for large pictures (Stable Diffusion 3, 2024; Wan uses it with UniPC).
     """
     even = [1 - index * 0.999 / steps for index in range(steps)]
     levels = [shift * level / (1 + (shift - 1) * level) for level in even]
-    return [level for level in levels if level <= start + 1e-6] or levels[-1:]
+    return [level for level in levels if level <= start + 1e-3] or levels[-1:]

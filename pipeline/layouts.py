@@ -19,7 +19,7 @@ from pipeline.request import (
 )
 from pipeline.segments import Kept, Made, Part, Pin, Segment, Source
 from pipeline.sound import Sound
-from pipeline.strengths import noise_level, strength_notes
+from pipeline.strengths import noise_level, strength_notes, taken_notes
 
 SEAM_SECONDS: Mapping[str, float] = {"short": 0.5, "normal": 1.0, "long": 2.0}
 TRANSITION_SECONDS = 1.0
@@ -113,8 +113,9 @@ def _restyle(request: RestyleRequest, spec: ModelSpec, given: Mapping[str, Given
         layout = Layout(Segment(request.words, clip.frames, source=Source(clip.excerpt)), notes=tuple(trimmed))
     else:
         layout = _remade(request, clip, spec, request.range)
-    layout = replace(layout, notes=(*notes, *cut, *layout.notes, *strength_notes(request.strength, spec)))
-    level = noise_level(request.strength, spec)
+    level, steps = noise_level(request.strength, spec), spec.steps if request.steps is None else request.steps
+    strengths = (*strength_notes(request.strength, spec), *taken_notes(level, spec, steps))
+    layout = replace(layout, notes=(*notes, *cut, *layout.notes, *strengths))
     layout = replace(layout, segment=replace(layout.segment, strength=level))
     if clip.frames == 1:
         return replace(layout, notes=(*layout.notes, *_silent(given)))
@@ -165,6 +166,8 @@ def _transition(request: TransitionRequest, spec: ModelSpec, given: Mapping[str,
 
 
 def _loop(request: LoopRequest, spec: ModelSpec, given: Mapping[str, Given]) -> Layout:
+    if spec.pins != "any":
+        raise CannotDo("video", f"{spec.title} loops words alone. Leave the clip out, or choose another model.")
     clip, notes = _clip(request, request.video or "", spec, given[request.video or ""])
     if request.range:
         first, frames = _range(request.range, clip, spec)

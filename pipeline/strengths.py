@@ -11,6 +11,9 @@ TABLE = ASSETS / "strengths.json"
 CHANGES = {"subtle": 0.25, "mild": 0.4, "strong": 0.6}
 """What the names mean: the distance to the clip in the model's latents, 0 the same, 1 as far as two unlike clips."""
 
+VISIBLE = 0.01
+"""Noise levels that are nearer to each other than this make the same clip to the eye."""
+
 
 def noise_level(strength: str | float, spec: ModelSpec) -> float:
     """Return the noise level 0..1 of a strength; a number is one already. `make calibrate` measures the names."""
@@ -28,6 +31,14 @@ def strength_notes(strength: str | float, spec: ModelSpec) -> tuple[str, ...]:
         return ()
     level = noise_level(strength, spec)
     return (f"{strength.capitalize()} is noise level {level:g} here: nobody has calibrated {spec.title} yet.",)
+
+
+def taken_notes(level: float, spec: ModelSpec, steps: int) -> tuple[str, ...]:
+    """Say where a denoising of so many steps takes a clip up at another noise level than was asked for."""
+    taken = spec.levels_from(level, steps)[0]
+    if abs(taken - level) < VISIBLE:
+        return ()
+    return (f"Noise level {level:g} became {taken:.2g}, that of a step: {spec.title} starts with one of its {steps}.",)
 
 
 def write_table(levels: dict[str, dict[str, float]]) -> None:

@@ -10,10 +10,11 @@ from torch import Tensor
 from pipeline.errors import Cancelled
 from pipeline.events import IsCancelled
 from pipeline.families.attention import attention_backend
+from pipeline.families.change import change_since
 from pipeline.families.codec import Codec, Windows
 from pipeline.families.family import OnStep, Read, Sample, TextEmbeds
 from pipeline.families.loading import device_of, peak_mb, refuse_nan, source_of, told_plainly
-from pipeline.families.ltx_conditions import change_since, given_latents, make_conditions, started_from
+from pipeline.families.ltx_conditions import given_latents, make_conditions, started_from
 from pipeline.families.preview import Preview, preview_for
 from pipeline.families.step_watch import StepWatch
 from pipeline.frames import latent_shape

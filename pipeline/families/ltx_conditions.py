@@ -50,16 +50,3 @@ def started_from(start: Tensor | None, levels: list[float]) -> dict[str, Any]:
     count = len(levels)
     strength = (count + 0.5) / (count + 1)
     return {"latents": start, "timesteps": [1000.0, *(1000 * level for level in levels)], "denoise_strength": strength}
-
-
-def change_since(latents: Tensor, start: Tensor, segment: Segment, grid: int) -> float:
-    """Return the distance of latents to where they started, 1 for two that have nothing to do with each other.
-
-    Only what is made counts, not the frames that are given around it, unless all latents hold some of those.
-    """
-    made = torch.ones(latents.shape[2], dtype=torch.bool)
-    for pin in segment.pins:
-        made[pin.frame // grid : (pin.frame + pin.given.frames - 1) // grid + 1] = False
-    if not made.any():
-        made[:] = True
-    return float(((latents - start)[:, :, made].square().mean() / 2).sqrt())

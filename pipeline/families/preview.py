@@ -64,7 +64,7 @@ def _pair(encode: Callable[[Pixels], Tensor], path: Path, size: tuple[int, int])
     """Return latents (cells, channels) of a picture and what they should look like (cells, 48)."""
     with Image.open(path) as image:
         picture = fitted(image.convert("RGB"), size, "crop", (0.5, 0.5))
-    latents = encode(np.asarray(picture)[None])[0, :, 0].float().cpu()
+    latents = encode(np.array(picture)[None])[0, :, 0].float().cpu()
     h, w = latents.shape[1:]
     small = torch.from_numpy(np.asarray(picture.resize((w * PATCH, h * PATCH), Image.Resampling.BOX)) / 255.0)
     patches = small.float().view(h, PATCH, w, PATCH, 3).permute(0, 2, 1, 3, 4).reshape(h * w, -1)
