@@ -8,25 +8,19 @@ Range = tuple[float, float, float]
 """The least, the most, and the step."""
 
 
-class JudgedSlider(gr.Slider):
-    """A slider that passes on what was typed: the plan judges ranges and says so under the button.
+def _as_it_is(slider: gr.Slider, payload: float) -> float:  # noqa: ARG001, Gradio's signature
+    return payload
 
-    A slider of Gradio's own answers with a toast and a traceback. The method stands in a class, because Gradio makes
-    a new object whenever a range changes.
-    """
 
-    # The browser draws it as the slider that it is.
-    is_template = True
-
-    def preprocess(self, payload: float) -> float:
-        """Return the value as it is."""
-        return payload
+# The plan judges ranges and says so under the button; a slider of its own answers with a toast and a traceback. On the
+# class, because Gradio makes a new object whenever a range changes; a class of ours would get a file written beside it.
+gr.Slider.preprocess = _as_it_is  # type: ignore[method-assign, assignment]
 
 
 def build_slider(label: str, elem_id: str, ends_and_step: Range, value: float) -> gr.Slider:
     """Build a slider whose value is judged by the plan."""
     least, most, step = ends_and_step
-    return JudgedSlider(
+    return gr.Slider(
         least,
         most,
         value=value,
