@@ -198,7 +198,7 @@ def _rolled(request: LoopRequest, spec: ModelSpec) -> Layout:
 def _clip(request: FittedRequest, path: str, spec: ModelSpec, found: Given) -> tuple[Clip, tuple[str, ...]]:
     """Return the frames of a clip that a model can take, with notes on what is cut."""
     seconds = HELD_SECONDS if isinstance(found, Picture) else found.seconds
-    there = max(int(seconds * spec.fps + 1e-3), 1)
+    there = _frames_in(seconds, spec)
     if there <= spec.frame_grid:
         least = (spec.frame_grid + 1) / spec.fps
         raise BadRequest("video", f"{found.name} plays {seconds:.2f} s. Give a clip of at least {least:g} s.")
@@ -207,13 +207,19 @@ def _clip(request: FittedRequest, path: str, spec: ModelSpec, found: Given) -> t
     return clip, tuple(_clip_notes(found, used, spec))
 
 
+def _frames_in(seconds: float, spec: ModelSpec) -> int:
+    """Return how many frames a clip of so many seconds gives a model."""
+    # Files round their length to ticks of their own, of up to a few milliseconds.
+    return max(int(seconds * spec.fps + 0.05), 1)
+
+
 def _clip_notes(found: Given, used: int, spec: ModelSpec) -> Iterator[str]:
     if isinstance(found, Picture):
         yield f"{found.name} is a picture: it is held for {HELD_SECONDS:g} s."
         return
     if abs(found.fps - spec.fps) > 0.5:
         yield f"{found.name} shows {found.fps:.3g} frames a second; {spec.title} makes {spec.fps}."
-    if used == spec.max_frames < int(found.seconds * spec.fps + 1e-3):
+    if used == spec.max_frames < _frames_in(found.seconds, spec):
         plays = seconds_of(used, spec.fps)
         yield f"{found.name} plays {found.seconds:.1f} s; its first {plays:.1f} s are used: {spec.title} takes no more."
 

@@ -178,7 +178,7 @@ MODELS: tuple[ModelSpec, ...] = (
         licence_url=APACHE,
         tasks=("text", "restyle", "loop"),
         pins="none",
-        # Those of the schedule at the shares of steps .5, .7 and .85; the pipeline's own default is .8.
+        # Those of the schedule at the shares of steps .5, .7 and .85; diffusers' example takes .7.
         strengths={"subtle": 0.75, "mild": 0.875, "strong": 0.944},
         grid=16,
         frame_grid=4,
@@ -191,7 +191,7 @@ MODELS: tuple[ModelSpec, ...] = (
         max_frames=81,
         shapes=WAN_SHAPES,
         shape="landscape",
-        steps=30,
+        steps=50,
         max_steps=100,
         guidance_scale=5.0,
         max_guidance_scale=10.0,

@@ -1,7 +1,7 @@
-"""Tiny random pipelines of Wan's own classes and scheduler settings, one for each row of the registry."""
+"""Tiny random pipelines of Wan's own classes and scheduler settings, one for each row, and their bare calls."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from diffusers import (
@@ -16,9 +16,14 @@ from hub_cache import place
 from tokenizers import Tokenizer, pre_tokenizers
 from tokenizers.models import WordLevel
 from tokenizers.processors import TemplateProcessing
+from torch import Tensor
 from transformers import PreTrainedTokenizerFast, UMT5Config, UMT5EncoderModel
 
 from pipeline.model_spec import ModelSpec
+from pipeline.plan import Plan
+
+if TYPE_CHECKING:
+    from pipeline.families.family import Family
 
 WORDS = ("<pad>", "</s>", "<unk>", "a", "red", "ball", "blue", "cone", "on", "snow", "static", "overexposed")
 TEXT_DIM = 32
@@ -51,7 +56,7 @@ def tiny_wan(spec: ModelSpec) -> Any:
 
 def _autoencoder(spec: ModelSpec) -> AutoencoderKLWan:
     if spec.side_stride == 8:
-        return AutoencoderKLWan(base_dim=2, num_res_blocks=1)
+        return AutoencoderKLWan(base_dim=2, dim_mult=[1, 1, 1, 1], num_res_blocks=0)
     # Wan 2.2's: patches of 2×2 pixels, shortcuts, 48 channels.
     statistics = {"latents_mean": [0.02 * index - 0.5 for index in range(48)], "latents_std": [0.7] * 48}
     patched = {"in_channels": 12, "out_channels": 12, "patch_size": 2, "scale_factor_spatial": 16}
@@ -73,3 +78,39 @@ def _tokenizer() -> PreTrainedTokenizerFast:
     core.pre_tokenizer = pre_tokenizers.Whitespace()
     core.post_processor = TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
     return PreTrainedTokenizerFast(tokenizer_object=core, pad_token="<pad>", eos_token="</s>", unk_token="<unk>")
+
+
+class Heard:
+    """What a transformer is told, call by call, while it is listened to."""
+
+    def __init__(self, family: "Family") -> None:
+        self.calls: list[dict[str, Any]] = []
+        self.answers: list[Tensor] = []
+        transformer = family.pipe.transformer
+        self._hooks = (
+            transformer.register_forward_pre_hook(lambda _m, _args, told: self.calls.append(told), with_kwargs=True),
+            transformer.register_forward_hook(lambda _m, _args, out: self.answers.append(out[0])),
+        )
+
+    def __enter__(self) -> "Heard":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for hook in self._hooks:
+            hook.remove()
+
+
+def bare(family: "Family", plan: Plan, pipe: Any = None, **told: Any) -> Tensor:
+    """Call a pipeline as its documentation does."""
+    made: Tensor = (pipe or family.pipe)(
+        prompt=plan.prompt,
+        negative_prompt=family.spec.negative_prompt,
+        width=plan.width,
+        height=plan.height,
+        num_inference_steps=plan.steps,
+        guidance_scale=plan.guidance_scale,
+        generator=torch.Generator().manual_seed(plan.seed),
+        output_type="latent",
+        **told,
+    ).frames
+    return made
