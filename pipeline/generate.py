@@ -11,6 +11,7 @@ from pipeline.backends.local import Take
 from pipeline.errors import OnetakeError, RunFailed
 from pipeline.events import IsCancelled, Listener, Loading, Pixels, Step
 from pipeline.latents import write_latents
+from pipeline.models import get_model
 from pipeline.peak import process_peak_mb
 from pipeline.plan import Plan
 from pipeline.safety import check_clip, check_latents
@@ -147,6 +148,10 @@ def _outcome(plan: Plan, take: Take, measures: dict[str, float]) -> dict[str, An
     if take.steps_done == take.steps:
         return {"state": "done"} | told
     note = f"Stopped after step {take.steps_done} of {take.steps}: this is what the model had by then."
+    if plan.first_pass and take.steps_done <= len(
+        get_model(plan.model).levels_from(plan.segments[0].start, plan.steps)
+    ):
+        note += f" It was made at {plan.first_pass[0]}×{plan.first_pass[1]} and doubled, but not refined."
     return {"state": "stopped"} | told | {"notes": (*notes, note)}
 
 

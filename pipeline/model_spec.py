@@ -9,13 +9,18 @@ from pipeline.frames import Network, noise_levels, shifted_levels
 
 @dataclass(frozen=True)
 class Upsampler:
-    """A model that doubles both sides of latents, and the noise levels from which the main model refines the result."""
+    """A model that doubles both sides of latents, and the noise levels from which the main model refines the result.
+
+    Sides of up to `max_side` pixels come out of it.
+    """
 
     repo: str
     revision: str
     levels: tuple[float, ...]
     adain_factor: float
     tone_map_compression_ratio: float
+    max_side: int
+    memory_mb: int
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,9 @@ LTX_LICENCE = "https://huggingface.co/Lightricks/LTX-Video/blob/main/LTX-Video-O
 EVERYTHING = ("text", "animate", "restyle", "transition", "loop")
 # The levels that the 0.9.8 distilled models were taught, and those of a second pass (both model cards).
 LTX_LEVELS, LTX_EDIT_LEVELS = (1.0, 0.993, 0.987, 0.981, 0.975, 0.909, 0.725, 0.00003), (0.909, 0.725, 0.421)
+# The largest picture that their position embeddings were made for (the transformer's base_height and base_width), and
+# what the upsampler's 126 million parameters weigh.
+LTX_MAX_SIDE, LTX_UPSAMPLER_MB = 2048, 250
 # The authors' low, mid and high.
 LTX_STRENGTHS = {"subtle": 0.421, "mild": 0.725, "strong": 0.909}
 
@@ -86,7 +89,15 @@ MODELS: tuple[ModelSpec, ...] = (
         strengths=LTX_STRENGTHS,
         decode_timestep=0.05,
         decode_noise_scale=0.025,
-        upsampler=Upsampler("Lightricks/ltxv-spatial-upscaler-0.9.7", "main", LTX_EDIT_LEVELS, 1.0, 0.6),
+        upsampler=Upsampler(
+            repo="Lightricks/ltxv-spatial-upscaler-0.9.7",
+            revision="main",
+            levels=LTX_EDIT_LEVELS,
+            adain_factor=1.0,
+            tone_map_compression_ratio=0.6,
+            max_side=LTX_MAX_SIDE,
+            memory_mb=LTX_UPSAMPLER_MB,
+        ),
         network=Network(layers=48, width=4096, ffn=16384, text_tokens=256),
         download_gb=38.1,
         memory_mb=38_100,
@@ -124,7 +135,15 @@ MODELS: tuple[ModelSpec, ...] = (
         strengths=LTX_STRENGTHS,
         decode_timestep=0.05,
         decode_noise_scale=0.025,
-        upsampler=Upsampler("Lightricks/ltxv-spatial-upscaler-0.9.7", "main", LTX_EDIT_LEVELS, 1.0, 0.0),
+        upsampler=Upsampler(
+            repo="Lightricks/ltxv-spatial-upscaler-0.9.7",
+            revision="main",
+            levels=LTX_EDIT_LEVELS,
+            adain_factor=1.0,
+            tone_map_compression_ratio=0.0,
+            max_side=LTX_MAX_SIDE,
+            memory_mb=LTX_UPSAMPLER_MB,
+        ),
         network=Network(layers=28, width=2048, ffn=8192, text_tokens=256),
         download_gb=15.9,
         memory_mb=15_900,

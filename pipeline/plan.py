@@ -14,6 +14,7 @@ from pydantic import TypeAdapter
 from pipeline import frames as arithmetic
 from pipeline.abilities import check_abilities
 from pipeline.adapters import Adapter, adapters_of
+from pipeline.delivery import Pass, deliver, passes_flops, passes_of, tokens_of
 from pipeline.errors import CannotDo
 from pipeline.layouts import lay_out, within
 from pipeline.model_spec import ModelSpec
@@ -29,7 +30,7 @@ DRAWN_SEEDS = 2**31
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a plan is going to cost, loading left out."""
+    """What a plan is going to cost, loading left out; memory and tokens are those of its largest pass."""
 
     seconds: float
     memory_mb: int
@@ -48,8 +49,9 @@ class Speed:
 class Plan:
     """Everything that decides a run, and the notes on what was rounded on the way.
 
-    `timeline` is what the take is spliced from, nothing where it is the segments alone; `delivered` is the
-    (width, height) of the file in pixels where it is not the size that the model makes.
+    `timeline` is what the take is spliced from, nothing where it is the segments alone. Width and height in pixels
+    are those of its latents and frames; `first_pass` is the (width, height) at which it is made before the model
+    doubles it, and `delivered` that of the file where it is another.
     """
 
     task: str
@@ -64,6 +66,7 @@ class Plan:
     estimate: Estimate
     notes: tuple[str, ...] = ()
     delivered: tuple[int, int] | None = None
+    first_pass: tuple[int, int] | None = None
     timeline: tuple[Part, ...] = ()
     sound: Sound | None = None
     loras: tuple[Adapter, ...] = ()
@@ -139,28 +142,30 @@ def make_plan(request: Request, spec: ModelSpec, speed: Speed | None = None, rng
     if request.task not in spec.tasks:
         raise CannotDo("task", f"{spec.title} cannot do {request.task!r}. Choose one of: {', '.join(spec.tasks)}.")
     given = given_in(request)
-    width, height, size_notes = _size(request, spec, tuple(given.values()))
+    size, size_notes = _size(request, spec, tuple(given.values()))
     layout = lay_out(request, spec, given)
     check_abilities(layout.segment, spec)
-    delivered, delivery_notes = _delivery(request, (width, height))
     segment = layout.segment
+    lines = None if request.deliver is None else int(request.deliver.removesuffix("p"))
+    delivery = deliver(lines, size, segment.start, spec)
     steps, guidance = _effort(request, segment.prompt, spec)
-    taken = len(spec.levels_from(segment.start, steps))
-    notes = (*size_notes, *layout.notes, *fit_notes(request, given.values(), (width, height)))
+    passes = passes_of(spec, segment, steps, delivery.made, delivery.first_pass)
+    notes = (*size_notes, *layout.notes, *fit_notes(request, given.values(), delivery.made))
     loras, lora_notes = adapters_of(request.loras, segment.prompt, spec)
     return Plan(
         task=request.task,
         model=spec.name,
         segments=(segment,),
-        width=width,
-        height=height,
+        width=delivery.made[0],
+        height=delivery.made[1],
         fps=spec.fps,
         seed=rng.randbelow(DRAWN_SEEDS) if request.seed is None else request.seed,
         steps=steps,
         guidance_scale=guidance,
-        estimate=_estimate(spec, (segment.frames, height, width), (taken, guidance), speed or default_speed(spec)),
-        notes=(*notes, *delivery_notes, *prompt_notes(segment.prompt, spec), *lora_notes),
-        delivered=delivered,
+        estimate=_estimate(spec, segment.frames, passes, guidance, speed or default_speed(spec)),
+        notes=(*notes, *delivery.notes, *prompt_notes(segment.prompt, spec), *lora_notes),
+        delivered=delivery.delivered,
+        first_pass=delivery.first_pass,
         timeline=layout.timeline,
         sound=layout.sound,
         loras=loras,
@@ -186,28 +191,27 @@ def measured_speed(history: Iterable[tuple[Plan, Mapping[str, float]]], spec: Mo
     gflops, megapixels = [], []
     for plan, timings in history:
         if plan.model == spec.name and timings["denoise"] > 0 and timings["decode"] + timings["encode"] > 0:
-            tokens = plan.estimate.tokens
-            steps = len(spec.levels_from(plan.segments[0].start, plan.steps))
-            flops = arithmetic.denoise_flops(spec.network, tokens, steps, plan.guidance_scale)
+            segment = plan.segments[0]
+            passes = passes_of(spec, segment, plan.steps, (plan.width, plan.height), plan.first_pass)
+            flops = passes_flops(spec, segment.frames, passes, plan.guidance_scale)
             pixels = plan.num_frames * plan.width * plan.height
             gflops.append(flops / 1e9 / timings["denoise"])
             megapixels.append(pixels / 1e6 / (timings["decode"] + timings["encode"]))
     return Speed(median(gflops), median(megapixels)) if gflops else default_speed(spec)
 
 
-def _size(request: Request, spec: ModelSpec, given: Sequence[Given]) -> tuple[int, int, list[str]]:
+def _size(request: Request, spec: ModelSpec, given: Sequence[Given]) -> tuple[tuple[int, int], list[str]]:
     if request.width is None or request.height is None:
-        width, height = spec.shapes[request.shape or _shape_of(given, spec)]
-        return width, height, []
+        return spec.shapes[request.shape or _shape_of(given, spec)], []
     for field, side in (("width", request.width), ("height", request.height)):
         within(field, side, spec.min_side, spec.max_side, " pixels")
     width = arithmetic.snap_side(request.width, spec.grid)
     height = arithmetic.snap_side(request.height, spec.grid)
     if (width, height) == (request.width, request.height):
-        return width, height, []
+        return (width, height), []
     asked = f"{request.width}×{request.height}"
     note = f"{asked} became {width}×{height}: {spec.title} makes sides that are multiples of {spec.grid}."
-    return width, height, [note]
+    return (width, height), [note]
 
 
 def _shape_of(given: Sequence[Given], spec: ModelSpec) -> str:
@@ -218,25 +222,15 @@ def _shape_of(given: Sequence[Given], spec: ModelSpec) -> str:
     return min(spec.shapes, key=lambda name: abs(log(spec.shapes[name][0] / spec.shapes[name][1] / wanted)))
 
 
-def _delivery(request: Request, made: tuple[int, int]) -> tuple[tuple[int, int] | None, list[str]]:
-    """Return the size of the file, None where it is the size that is made."""
-    if request.deliver is None:
-        return None, []
-    wanted = arithmetic.scale_to(made, int(request.deliver.removesuffix("p")))
-    if wanted == made:
-        return None, []
-    done = "enlarged, not generated" if wanted[0] > made[0] else "made smaller"
-    return wanted, [f"{made[0]}×{made[1]} is delivered as {wanted[0]}×{wanted[1]}: {done}."]
-
-
-def _estimate(spec: ModelSpec, clip: tuple[int, int, int], effort: tuple[int, float], speed: Speed) -> Estimate:
-    """Cost a clip of (frames, height, width) at an effort of (steps, guidance scale)."""
-    num_frames, height, width = clip
-    latent_frames, rows, columns = arithmetic.latent_shape(*clip, spec.frame_grid, spec.side_stride * spec.patch)
-    tokens = latent_frames * rows * columns
-    denoise = arithmetic.denoise_flops(spec.network, tokens, *effort) / 1e9 / speed.gflops
+def _estimate(
+    spec: ModelSpec, num_frames: int, passes: tuple[Pass, ...], guidance_scale: float, speed: Speed
+) -> Estimate:
+    width, height = passes[-1].size
+    tokens = tokens_of(spec, num_frames, passes[-1].size)
+    denoise = passes_flops(spec, num_frames, passes, guidance_scale) / 1e9 / speed.gflops
     decode = num_frames * height * width / 1e6 / speed.megapixels
-    memory = spec.memory_mb + tokens * spec.memory_kb_per_token / 1000
+    upsampler = spec.upsampler.memory_mb if spec.upsampler and len(passes) > 1 else 0
+    memory = spec.memory_mb + upsampler + tokens * spec.memory_kb_per_token / 1000
     return Estimate(round(denoise + decode, 2), 10 * round(memory / 10), tokens)
 
 

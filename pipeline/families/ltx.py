@@ -1,12 +1,15 @@
 """The LTX family: LTXConditionPipeline does the denoising, its autoencoder the decoding, both as they are."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
-from diffusers import LTXConditionPipeline
+from diffusers import FlowMatchEulerDiscreteScheduler, LTXConditionPipeline
 from torch import Tensor
 
+from pipeline.delivery import Pass, passes_of
 from pipeline.errors import Cancelled
 from pipeline.events import IsCancelled
 from pipeline.families.attention import attention_backend
@@ -14,7 +17,8 @@ from pipeline.families.change import change_since
 from pipeline.families.codec import Codec, Windows
 from pipeline.families.family import OnStep, Read, Sample, TextEmbeds
 from pipeline.families.loading import device_of, peak_mb, refuse_nan, source_of, told_plainly
-from pipeline.families.ltx_conditions import given_latents, make_conditions, started_from
+from pipeline.families.ltx_conditions import at_size, given_latents, make_conditions, scheduled
+from pipeline.families.ltx_parts import Doubler, load_doubler, parts_of_file
 from pipeline.families.preview import Preview, preview_for
 from pipeline.families.step_watch import StepWatch
 from pipeline.frames import latent_shape
@@ -28,31 +32,51 @@ from pipeline.splice import dissolve
 
 # Latent frames decoded at once, and their neighbours on each side. With two, no pixel differs by more than 2 of 255
 # from decoding the clip as a whole (tests/test_ltx.py); more of either costs memory or time.
-WINDOWS = Windows(keep=2, context=2)
+EMBEDDED_WINDOWS = Windows(keep=2, context=2)
+# The authors' 121 frames, 16 latent ones, are one window; longer clips are cut with the context that a loop gets too.
+# How much of it the real decoder looks at, only its weights show.
+HOSTED_WINDOWS = Windows(keep=8, context=4)
 
 
 def load(spec: ModelSpec, settings: Settings, policy: Policy = "whole") -> "LTXFamily":  # noqa: ARG001
     """Load a model's folder or repository; raise LoadError, whatever was wrong with it."""
     source, device = source_of(spec, settings), device_of(settings)
     with told_plainly(spec, source["pretrained_model_name_or_path"]):
-        pipe = LTXConditionPipeline.from_pretrained(**source)
+        pipe = LTXConditionPipeline.from_pretrained(**source, **parts_of_file(spec, settings))
         refuse_nan(pipe, spec)
+        if spec.levels:
+            # The levels of a distilled model are taken as they are, whatever its repository's schedule shifts.
+            pipe.scheduler = FlowMatchEulerDiscreteScheduler()
         pipe.set_progress_bar_config(disable=True)
         pipe.to(device)
         _set_attention(pipe, attention_backend(device, pipe.dtype))
         statistics = (pipe.vae.latents_mean, pipe.vae.latents_std / pipe.vae.config.scaling_factor)
-        codec = Codec(pipe.vae, spec, statistics, WINDOWS, device)
-        return LTXFamily(spec, pipe, codec, preview_for(spec, settings.assets, codec.encode))
+        codec = Codec(pipe.vae, spec, statistics, EMBEDDED_WINDOWS if spec.embedded else HOSTED_WINDOWS, device)
+        return LTXFamily(spec, pipe, codec, preview_for(spec, settings.assets, codec.encode), settings)
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What both passes of a segment share; `told` takes the steps before a pass, those in it, and an estimate."""
+
+    plan: Plan
+    segment: Segment
+    text: TextEmbeds
+    read: Read
+    cancelled: IsCancelled
+    told: Callable[[int, int, Tensor], None]
 
 
 class LTXFamily:
     """A loaded pipeline, its codec, and the linear map that previews its latents."""
 
-    def __init__(self, spec: ModelSpec, pipe: Any, codec: Codec, preview: Preview) -> None:
+    def __init__(self, spec: ModelSpec, pipe: Any, codec: Codec, preview: Preview, settings: Settings) -> None:
         self.spec = spec
         self.pipe = pipe
         self.codec = codec
         self.preview = preview
+        self._settings = settings
+        self._double: Doubler | None = None
 
     def device_memory_mb(self) -> float | None:
         """Return the peak of a card's memory in MB, or None on a processor."""
@@ -74,22 +98,45 @@ class LTXFamily:
     ) -> Sample:
         """Denoise one segment; when cancelled, stop after the step and return what the model had by then.
 
-        `read` returns the frames of an excerpt (frames, height, width, 3) at the size of the plan.
+        `read` returns the frames of an excerpt (frames, height, width, 3) at the size of the plan. What is stopped in
+        the first of two passes is doubled and not refined.
         """
         if cancelled():
             raise Cancelled("Stopped before the first step, so there is nothing to keep. Start it again when you like.")
-        shape = latent_shape(segment.frames, plan.height, plan.width, self.spec.frame_grid, self.spec.side_stride)
-        start = self._start(segment, read)
-        levels = self.spec.levels_from(segment.start, plan.steps)
-        given = given_latents(segment, shape, self.spec.frame_grid)
-        noise, told = self._first_noise(plan.seed, shape), self._told(on_step, len(levels))
+        first, *refining = passes_of(self.spec, segment, plan.steps, (plan.width, plan.height), plan.first_pass)
+        # Files that are missing are told before the first step.
+        double = self._doubler() if refining else None
+        steps = len(first.levels) + sum(len(each.levels) for each in refining)
+        run = _Run(plan, segment, text, read, cancelled, self._told(on_step, steps))
+        start = self._start(segment, at_size(read, first.size))
+        kept, done = self._denoise(run, first, start)
+        if double:
+            kept = double(kept, segment.rolled)
+            if done == len(first.levels) and not cancelled():
+                kept, more = self._denoise(run, refining[0], kept, done)
+                done += more
+            start = self._start(segment, read)
+        kept = kept.float().cpu()
+        if segment.rolled:
+            # Where a loop begins is free. Players stop for a moment there, which shows least where little moves.
+            kept = kept.roll(-calm_start(self.preview(kept)), 2)
+        change = None if start is None else change_since(kept, start.cpu(), segment, self.spec.frame_grid)
+        return Sample(kept.numpy(), done, steps, change)
+
+    def _denoise(self, run: "_Run", each: Pass, start: Tensor | None, before: int = 0) -> tuple[Tensor, int]:
+        """Return normalised latents (1, channels, t, h, w) and how many steps were taken, of a pass after so many."""
+        plan, segment = run.plan, run.segment
+        width, height = each.size
+        shape = latent_shape(segment.frames, height, width, self.spec.frame_grid, self.spec.side_stride)
+        noise = self._first_noise(plan.seed, shape)
         if start is not None:
-            noise = torch.lerp(start.flatten(2).transpose(1, 2), noise, levels[0])
-        watch = StepWatch(noise, given, told, cancelled, segment.rolled)
+            noise = torch.lerp(start.to(noise.device).flatten(2).transpose(1, 2), noise, each.levels[0])
+        given = given_latents(segment, shape, self.spec.frame_grid)
+        watch = StepWatch(noise, given, partial(run.told, before), run.cancelled, segment.rolled)
         latents = self.pipe(
-            conditions=make_conditions(segment, read),
-            width=plan.width,
-            height=plan.height,
+            conditions=make_conditions(segment, at_size(run.read, each.size)),
+            width=width,
+            height=height,
             num_frames=segment.frames,
             frame_rate=plan.fps,
             num_inference_steps=plan.steps,
@@ -100,15 +147,15 @@ class LTXFamily:
             output_type="latent",
             return_dict=False,
             callback_on_step_end=watch,
-            **started_from(start, levels),
-            **text,
+            **scheduled(start, each.levels, bool(self.spec.levels)),
+            **run.text,
         )[0]
-        kept = (watch.unrolled(latents) if watch.done == len(levels) else watch.estimate).float().cpu()
-        if segment.rolled:
-            # Where a loop begins is free. Players stop for a moment there, which shows least where little moves.
-            kept = kept.roll(-calm_start(self.preview(kept)), 2)
-        change = None if start is None else change_since(kept, start.cpu(), segment, self.spec.frame_grid)
-        return Sample(kept.numpy(), watch.done, len(levels), change)
+        return watch.unrolled(latents) if watch.done == len(each.levels) else watch.estimate, watch.done
+
+    def _doubler(self) -> Doubler | None:
+        if self._double is None and self.spec.upsampler:
+            self._double = load_doubler(self.spec, self.spec.upsampler, self.codec, self._settings)
+        return self._double
 
     def _start(self, segment: Segment, read: Read) -> Tensor | None:
         if segment.source is None:
@@ -125,8 +172,8 @@ class LTXFamily:
         noise = torch.randn((1, self.pipe.transformer.config.in_channels, *shape), generator=generator)
         return noise.flatten(2).transpose(1, 2).to(self.pipe.device)
 
-    def _told(self, on_step: OnStep, total: int) -> Callable[[int, Tensor], None]:
-        return lambda done, estimate: on_step(done, total, self.preview(estimate))
+    def _told(self, on_step: OnStep, total: int) -> Callable[[int, int, Tensor], None]:
+        return lambda before, done, estimate: on_step(before + done, total, self.preview(estimate))
 
 
 def _set_attention(pipe: Any, backend: str) -> None:

@@ -1,13 +1,17 @@
 """How a segment is told to LTXConditionPipeline: its pins as conditions, its source as latents at a noise level."""
 
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from diffusers.pipelines.ltx.pipeline_ltx_condition import LTXVideoCondition
 from PIL import Image
 from torch import Tensor
 
+from pipeline.events import Pixels
 from pipeline.families.family import Read
+from pipeline.footage import Excerpt
 from pipeline.segments import Segment
 
 # Latent frames of a later clip that become tokens in front: the pipeline's num_prefix_latent_frames.
@@ -39,14 +43,28 @@ def make_conditions(segment: Segment, read: Read) -> list[LTXVideoCondition] | N
     return conditions or None
 
 
-def started_from(start: Tensor | None, levels: list[float]) -> dict[str, Any]:
-    """Return what makes the pipeline take up latents at the first of these noise levels.
+def scheduled(start: Tensor | None, levels: Sequence[float], taught: bool) -> dict[str, Any]:
+    """Return what makes the pipeline denoise from the first of these noise levels, and take up latents at it.
 
     It counts a strength in steps and ignores latents at a strength of one; a timestep in front that is never taken
-    makes it start at the second, whichever it is.
+    makes it start at the second, whichever it is. From noise alone it has a schedule of its own, except for the levels
+    that a distilled model was `taught`.
     """
+    timesteps = [1000 * level for level in levels]
     if start is None:
-        return {}
-    count = len(levels)
+        return {"timesteps": timesteps} if taught else {}
+    count = len(timesteps)
     strength = (count + 0.5) / (count + 1)
-    return {"latents": start, "timesteps": [1000.0, *(1000 * level for level in levels)], "denoise_strength": strength}
+    return {"latents": start, "timesteps": [1000.0, *timesteps], "denoise_strength": strength}
+
+
+def at_size(read: Read, size: tuple[int, int]) -> Read:
+    """Return what reads the same frames at a size (width, height)."""
+
+    def smaller(excerpt: Excerpt) -> Pixels:
+        frames = read(excerpt)
+        if frames.shape[1:3] == size[::-1]:
+            return frames
+        return np.stack([np.asarray(Image.fromarray(frame).resize(size, Image.Resampling.LANCZOS)) for frame in frames])
+
+    return smaller
