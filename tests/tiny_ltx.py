@@ -31,7 +31,7 @@ ENCODER = (8, 16, 32, 256, 2048)
 
 
 def autoencoder() -> AutoencoderKLLTXVideo:
-    """Strides 8 × 32 × 32, blocks of release 0.9.5, a decoder that denoises at a timestep; statistics unlike 0 and 1."""
+    """Strides 8 × 32 × 32, blocks of release 0.9.5, a decoder that denoises; statistics unlike 0 and 1."""
     vae = AutoencoderKLLTXVideo(
         block_out_channels=ENCODER,
         down_block_types=("LTXVideo095DownBlock3D",) * 4,

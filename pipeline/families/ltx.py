@@ -105,7 +105,7 @@ class LTXFamily:
             raise Cancelled("Stopped before the first step, so there is nothing to keep. Start it again when you like.")
         first, *refining = passes_of(self.spec, segment, plan.steps, (plan.width, plan.height), plan.first_pass)
         # Files that are missing are told before the first step.
-        double = self._doubler() if refining else None
+        double = self.doubler() if refining else None
         steps = len(first.levels) + sum(len(each.levels) for each in refining)
         run = _Run(plan, segment, text, read, cancelled, self._told(on_step, steps))
         start = self._start(segment, at_size(read, first.size))
@@ -122,6 +122,12 @@ class LTXFamily:
             kept = kept.roll(-calm_start(self.preview(kept)), 2)
         change = None if start is None else change_since(kept, start.cpu(), segment, self.spec.frame_grid)
         return Sample(kept.numpy(), done, steps, change)
+
+    def doubler(self) -> Doubler | None:
+        """Return what doubles latents between two passes, loaded when it is first wanted; raise NotDownloaded."""
+        if self._double is None and self.spec.upsampler:
+            self._double = load_doubler(self.spec, self.spec.upsampler, self.codec, self._settings)
+        return self._double
 
     def _denoise(self, run: "_Run", each: Pass, start: Tensor | None, before: int = 0) -> tuple[Tensor, int]:
         """Return normalised latents (1, channels, t, h, w) and how many steps were taken, of a pass after so many."""
@@ -151,11 +157,6 @@ class LTXFamily:
             **run.text,
         )[0]
         return watch.unrolled(latents) if watch.done == len(each.levels) else watch.estimate, watch.done
-
-    def _doubler(self) -> Doubler | None:
-        if self._double is None and self.spec.upsampler:
-            self._double = load_doubler(self.spec, self.spec.upsampler, self.codec, self._settings)
-        return self._double
 
     def _start(self, segment: Segment, read: Read) -> Tensor | None:
         if segment.source is None:

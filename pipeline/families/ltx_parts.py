@@ -1,18 +1,24 @@
 """Parts of an LTX pipeline that do not lie in its folder: those of a single file, and the upsampler of latents."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
 from diffusers import AutoencoderKLLTXVideo, LTXLatentUpsamplePipeline, LTXVideoTransformer3DModel
+from safetensors import safe_open
 from torch import Tensor
 
 from pipeline.downloads import folder_of, model_folder, weights_file
 from pipeline.errors import LoadError
-from pipeline.families.codec import LEAD, Codec
+from pipeline.families.codec import Codec
 from pipeline.families.loading import device_of, told_plainly
 from pipeline.model_spec import ModelSpec, Upsampler
 from pipeline.settings import Settings
+
+# The names that a single file gives to the mean and the deviation of the autoencoder's latents.
+STATISTICS = ("vae.per_channel_statistics.mean-of-means", "vae.per_channel_statistics.std-of-means")
 
 
 def parts_of_file(spec: ModelSpec, settings: Settings) -> dict[str, Any]:
@@ -25,26 +31,22 @@ def parts_of_file(spec: ModelSpec, settings: Settings) -> dict[str, Any]:
         return {}
     # Their sizes are those of the folder's own transformer and autoencoder. For LTX-Video 2B that is release 0.9.5,
     # which diffusers recognises by 2,048 channels at the end of the encoder; that 0.9.8 still has its sizes, only the
-    # real file shows: another shape or name is a LoadError, never a silent guess.
-    source = {
-        "config": str(model_folder(spec, settings)),
-        "local_files_only": True,
-        "dtype": getattr(torch, spec.dtype),
-    }
-    parts = {
-        "transformer": LTXVideoTransformer3DModel.from_single_file(str(file), subfolder="transformer", **source),
-        "vae": AutoencoderKLLTXVideo.from_single_file(str(file), subfolder="vae", **source),
-    }
-    for part in parts.values():
-        _refuse_gaps(part, spec, file)
-    return parts
+    # real file shows: another shape, or a name that is not there, is a LoadError and never a silent guess.
+    how = {"config": str(model_folder(spec, settings)), "local_files_only": True, "dtype": getattr(torch, spec.dtype)}
+    with told_plainly(spec, file):
+        _refuse_gaps(spec, file)
+        return {
+            "transformer": LTXVideoTransformer3DModel.from_single_file(str(file), subfolder="transformer", **how),
+            "vae": AutoencoderKLLTXVideo.from_single_file(str(file), subfolder="vae", **how),
+        }
 
 
-def _refuse_gaps(part: torch.nn.Module, spec: ModelSpec, file: Path) -> None:
-    # diffusers leaves what it did not find without memory, and says nothing.
-    for name, weights in part.state_dict().items():
-        if weights.is_meta:
-            raise LoadError(f"{spec.title} lacks {name} in {file.name}. Fetch its files anew.")
+def _refuse_gaps(spec: ModelSpec, file: Path) -> None:
+    # What else is missing stays without memory in diffusers, which fails when it is moved. These would stay 0 and 1.
+    with safe_open(str(file), "pt") as weights:
+        missing = [name for name in STATISTICS if name not in weights.keys()]  # noqa: SIM118 - it is no mapping
+    if missing:
+        raise LoadError(f"{spec.title} lacks {missing[0]} in {file.name}. Fetch its files anew.")
 
 
 class Doubler:
@@ -55,7 +57,7 @@ class Doubler:
     """
 
     def __init__(self, pipe: Any, row: Upsampler, codec: Codec, device: str) -> None:
-        self._pipe = pipe
+        self.pipe = pipe
         self._row = row
         self._codec = codec
         self._device = device
@@ -63,15 +65,32 @@ class Doubler:
     @torch.no_grad()
     def __call__(self, latents: Tensor, rolled: bool = False) -> Tensor:
         """Turn normalised latents (1, channels, t, h, w) into (1, channels, t, 2h, 2w); rolled ones go round."""
-        count = latents.shape[2]
-        if rolled:
-            latents = latents[:, :, torch.arange(-LEAD, count + LEAD, device=latents.device) % count]
-        model = self._pipe.latent_upsampler.to(self._device)
+        model = self.pipe.latent_upsampler.to(self._device)
         raw = self._codec.denormalised(latents).to(self._device, model.dtype)
-        large = self._pipe.adain_filter_latent(model(raw), raw, self._row.adain_factor)
-        large = self._codec.normalised(self._pipe.tone_map_latents(large, self._row.tone_map_compression_ratio))
+        with _going_round(model) if rolled else nullcontext():
+            large = model(raw)
         model.to("cpu")
-        return large[:, :, LEAD : LEAD + count] if rolled else large
+        large = self.pipe.adain_filter_latent(large, raw, self._row.adain_factor)
+        return self._codec.normalised(self.pipe.tone_map_latents(large, self._row.tone_map_compression_ratio))
+
+
+@contextmanager
+def _going_round(model: torch.nn.Module) -> Iterator[None]:
+    """Let every convolution in time see the other end of the clip where it would see nothing."""
+    hooks = []
+    for part in model.modules():
+        if isinstance(part, torch.nn.Conv3d):
+            hooks.append(part.register_forward_pre_hook(lambda _, seen: _with_neighbours(*seen)))
+            hooks.append(part.register_forward_hook(lambda _, __, made: made[:, :, 1:-1]))
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _with_neighbours(latents: Tensor) -> Tensor:
+    return torch.cat((latents[:, :, -1:], latents, latents[:, :, :1]), 2)
 
 
 def load_doubler(spec: ModelSpec, row: Upsampler, codec: Codec, settings: Settings) -> Doubler:
