@@ -100,10 +100,9 @@ def weights_file(spec: ModelSpec, settings: Settings) -> Path | None:
     if spec.weights is None:
         return None
     repo, name = spec.weights
-    file = folder_of(repo, "main", settings) / name
-    if not file.is_file():
+    if not _is_whole(Part(repo, "main", file=name), settings):
         raise not_downloaded(spec)
-    return file
+    return folder_of(repo, "main", settings) / name
 
 
 def not_downloaded(spec: ModelSpec) -> NotDownloaded:

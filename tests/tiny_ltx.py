@@ -1,5 +1,6 @@
 """LTX-Video with random weights at tiny sizes, laid out like its repositories: what the hosted rows load."""
 
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -94,7 +95,8 @@ def place_row(spec: ModelSpec, hub: Path, pipe: LTXConditionPipeline | None = No
     pipe = pipe or pipeline()
     folder = place(pipe, spec.repo, hub)
     if spec.upsampler:
-        place(upsampler(pipe.vae), spec.upsampler.repo, hub)
+        # Its repository has an autoencoder too, which is that of the row and is not fetched again.
+        shutil.rmtree(place(upsampler(pipe.vae), spec.upsampler.repo, hub) / "vae")
     if spec.weights:
         repo, name = spec.weights
         save_file(single_file(pipe), snapshot(repo, hub) / name)

@@ -10,7 +10,7 @@ from diffusers import AutoencoderKLLTXVideo, LTXLatentUpsamplePipeline, LTXVideo
 from safetensors import safe_open
 from torch import Tensor
 
-from pipeline.downloads import folder_of, model_folder, weights_file
+from pipeline.downloads import folder_of, is_here, model_folder, not_downloaded, weights_file
 from pipeline.errors import LoadError
 from pipeline.families.codec import Codec
 from pipeline.families.loading import device_of, told_plainly
@@ -95,6 +95,8 @@ def _with_neighbours(latents: Tensor) -> Tensor:
 
 def load_doubler(spec: ModelSpec, row: Upsampler, codec: Codec, settings: Settings) -> Doubler:
     """Load a model's upsampler beside its autoencoder; raise NotDownloaded or LoadError."""
+    if not is_here(spec, settings):
+        raise not_downloaded(spec)
     folder = folder_of(row.repo, row.revision, settings)
     with told_plainly(spec, folder):
         how = {"dtype": getattr(torch, spec.dtype), "use_safetensors": True}
