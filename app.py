@@ -16,12 +16,12 @@ import gradio as gr
 from fastapi import FastAPI
 
 from pipeline.backends.local import LocalBackend
+from pipeline.backends.machine import look_at_machine
 from pipeline.downloads import is_here
 from pipeline.errors import OnetakeError
 from pipeline.fetches import Fetches
 from pipeline.hub import download
 from pipeline.jobs import Jobs
-from pipeline.memory import Machine
 from pipeline.models import default_model, get_model
 from pipeline.store import Store
 from pipeline.ui.api import refuse_unknown_fields
@@ -62,8 +62,7 @@ def open_house(settings: Settings) -> House:
     serve_files_from(settings.home / ".served")
     backend = LocalBackend(settings)
     store = Store(settings.home)
-    # What the card is, is known once torch is loaded: a machine with one is told by `Machine(vram_mb=…)`.
-    machine = Machine()
+    machine = look_at_machine(settings)
     spec = default_model(machine, lambda spec: is_here(spec, settings), settings.model)
     jobs = Jobs(backend, store, settings.max_queue)
     return House(jobs, store, settings, WarmUp(backend.warm, spec), backend, Fetches(settings), machine)

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
+from pipeline.backends.machine import look_at_machine
 from pipeline.commands import make_parser
 from pipeline.downloads import is_here, not_downloaded
 from pipeline.errors import BadRequest, Cancelled, NotFound, OnetakeError, RunFailed
-from pipeline.events import Loading, Step
+from pipeline.events import Again, Loading, Step
 from pipeline.hub_loras import fetch_lora, find_lora
 from pipeline.memory import Machine
 from pipeline.model_commands import add_model_commands
@@ -72,12 +73,14 @@ def _plan(options: argparse.Namespace, settings: Settings, store: Store) -> Plan
         "steps": options.steps,
         "guidance_scale": options.guidance,
         "deliver": options.deliver,
+        "memory": options.memory,
         "seed": options.seed,
         "loras": options.lora,
     }
     request = with_sources(parse_request(asked | given), store.keep_source, partial(_fetch_lora, settings=settings))
-    spec = get_model(request.model) if request.model else _default(settings)
-    return make_plan(request, spec, store.speed(spec))
+    machine = look_at_machine(settings)
+    spec = get_model(request.model) if request.model else _default(settings, machine)
+    return make_plan(request, spec, store.speed(spec), machine=machine)
 
 
 def _fetch_lora(source: str, settings: Settings) -> str:
@@ -86,9 +89,8 @@ def _fetch_lora(source: str, settings: Settings) -> str:
     return fetch_lora(source, settings)
 
 
-def _default(settings: Settings) -> ModelSpec:
-    # A machine with a card is told by `Machine(vram_mb=…)`.
-    return default_model(Machine(), lambda spec: is_here(spec, settings), settings.model)
+def _default(settings: Settings, machine: Machine) -> ModelSpec:
+    return default_model(machine, lambda spec: is_here(spec, settings), settings.model)
 
 
 def _check_model(plan: Plan, settings: Settings) -> None:
@@ -123,6 +125,9 @@ def _drive(plan: Plan, settings: Settings, store: Store) -> Run:
         match event:
             case Loading(model):
                 say(f"loading {model}")
+            case Again(why):
+                show_progress("")
+                say(why)
             case Step(index, total, _, seconds_left):
                 show_progress(f"step {index} of {total} · {seconds_left:.0f} s left")
             case Finished(run):

@@ -10,7 +10,8 @@ OnetakeError
 │   └── NotDownloaded            the model's files are not on this machine yet
 ├── DownloadFailed               the Hub, the way to it, or the disk gave up; what was fetched is kept
 ├── RunFailed                    the device, the encoder or the disk gave up
-│   └── BadClip                  what came out is no video: NaN, or black throughout
+│   ├── BadClip                  what came out is no video: NaN, or black throughout
+│   └── OutOfMemory              the card is too small for it, whichever way it is tried
 ├── PublishFailed                the Hub did not take what was sent
 └── Cancelled                    stopped before there was anything to keep
 """
@@ -62,6 +63,10 @@ class RunFailed(OnetakeError):
 
 class BadClip(RunFailed):
     """A run came to its end, but what it made is not a video."""
+
+
+class OutOfMemory(RunFailed):
+    """The device has no room for what was asked."""
 
 
 class PublishFailed(OnetakeError):

@@ -18,6 +18,13 @@ class Loading:
 
 
 @dataclass(frozen=True)
+class Again:
+    """What was done is lost, and made again in another way: `why`, and how."""
+
+    why: str
+
+
+@dataclass(frozen=True)
 class Step:
     """Denoising step `index` of `total` is done; the preview is (frames, height, width, 3), a quarter of the size."""
 
@@ -27,5 +34,5 @@ class Step:
     seconds_left: float
 
 
-Listener = Callable[[Loading | Step], None]
+Listener = Callable[[Loading | Again | Step], None]
 IsCancelled = Callable[[], bool]

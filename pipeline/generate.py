@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from pipeline.backends.local import Take
 from pipeline.errors import OnetakeError, RunFailed
-from pipeline.events import IsCancelled, Listener, Loading, Pixels, Step
+from pipeline.events import Again, IsCancelled, Listener, Loading, Pixels, Step
 from pipeline.latents import write_latents
 from pipeline.models import get_model
 from pipeline.peak import process_peak_mb
@@ -35,7 +35,7 @@ class Finished:
     run: Run
 
 
-Event = Loading | Step | Decoding | Finished
+Event = Loading | Again | Step | Decoding | Finished
 
 
 class Backend(Protocol):
@@ -143,7 +143,7 @@ class _Reel:
 
 
 def _outcome(plan: Plan, take: Take, measures: dict[str, float]) -> dict[str, Any]:
-    notes = (*plan.notes, *_measured(plan, measures))
+    notes = (*plan.notes, *take.notes, *_measured(plan, measures))
     told = {"notes": notes, "measures": _rounded(measures)} | _weights(take)
     if take.steps_done == take.steps:
         return {"state": "done"} | told

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from pipeline.errors import Cancelled, LoadError, NotFound, OnetakeError, QueueFull
-from pipeline.events import Loading, Pixels, Step
+from pipeline.events import Again, Loading, Pixels, Step
 from pipeline.generate import Backend, Decoding, Event, Finished, generate
 from pipeline.plan import Plan
 from pipeline.store import Run, Store
@@ -39,6 +39,7 @@ class JobView:
     steps: int = 0
     preview: Pixels | None = None
     seconds_left: float | None = None
+    note: str = ""
     run: Run | None = None
     error: str | None = None
     unloadable: bool = False
@@ -192,6 +193,8 @@ def _told(event: Event) -> dict[str, Any]:
     match event:
         case Loading():
             return {"phase": "loading"}
+        case Again(why):
+            return {"phase": "loading", "step": 0, "preview": None, "seconds_left": None, "note": why}
         case Step(index, total, preview, seconds_left):
             done = {"step": index, "steps": total, "preview": preview, "seconds_left": seconds_left}
             return {"phase": "denoising"} | done

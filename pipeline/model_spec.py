@@ -24,6 +24,22 @@ class Upsampler:
 
 
 @dataclass(frozen=True)
+class Parts:
+    """The parameters of a model's parts in billions, and what an autoencoder needs beside its own.
+
+    `vae_bytes` is the size of its numbers, `decode_kb_per_pixel` what decoding holds for each pixel of a frame, and
+    `tile` the side in pixels of the tiles that frames can be decoded in.
+    """
+
+    transformer: float
+    text_encoder: float
+    vae: float
+    vae_bytes: int = 2
+    decode_kb_per_pixel: float = 0.0
+    tile: int = 512
+
+
+@dataclass(frozen=True)
 class ModelSpec:
     """One model. Sides in pixels, memory in MB, what it downloads in GB; `licence_url` is read before its first use.
 
@@ -33,7 +49,8 @@ class ModelSpec:
     noise level, `rolls` whether its latents can be turned in time (loops of words).
 
     Speeds are a first guess until this machine has finished a run: for the embedded model on two CPU cores, for a
-    hosted one on the data-centre card of its published figures. `memory_mb` are all weights, side by side.
+    hosted one on the data-centre card of its published figures. `memory_mb` are all weights, side by side; `parts` are
+    those weights one by one, and `memory_kb_per_token` is what a forward holds beside them.
 
     `levels` are the noise levels that a distilled model was taught, and `edit_levels` those below which it edits a
     clip; without any, the schedule is that of `flow_shift`, or linear-quadratic where that is None. `strengths` are
@@ -64,6 +81,7 @@ class ModelSpec:
     max_guidance_scale: float
     network: Network
     memory_mb: int
+    parts: Parts
     memory_kb_per_token: float
     gflops_per_second: float
     decode_megapixels_per_second: float

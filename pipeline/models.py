@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 from pipeline.errors import UnknownModel
 from pipeline.frames import Network
-from pipeline.memory import Machine
-from pipeline.model_spec import ModelSpec, Upsampler
+from pipeline.memory import Machine, stays_on_card
+from pipeline.model_spec import ModelSpec, Parts, Upsampler
 
 # What Wan's authors steer away from, in all of their examples.
 WAN_NEGATIVE = (
@@ -27,6 +27,8 @@ LTX_MAX_SIDE, LTX_UPSAMPLER_MB = 2048, 250
 # The authors' low, mid and high.
 LTX_STRENGTHS = {"subtle": 0.421, "mild": 0.725, "strong": 0.909}
 
+# What transformers and autoencoders of hosted models hold beside their weights was counted, tensor by tensor, on
+# networks of their sizes without values: a forward at the row's own length, and a decoding of its frames.
 MODELS: tuple[ModelSpec, ...] = (
     ModelSpec(
         name="tabletop",
@@ -56,6 +58,7 @@ MODELS: tuple[ModelSpec, ...] = (
         blend=0.93,
         network=Network(layers=8, width=256, ffn=1024, text_tokens=48),
         memory_mb=800,
+        parts=Parts(0.0091, 0.0014, 0.0082, vae_bytes=4),
         memory_kb_per_token=15.0,
         gflops_per_second=60.0,
         decode_megapixels_per_second=1.0,
@@ -101,7 +104,8 @@ MODELS: tuple[ModelSpec, ...] = (
         network=Network(layers=48, width=4096, ffn=16384, text_tokens=256),
         download_gb=38.1,
         memory_mb=38_100,
-        memory_kb_per_token=115.0,
+        parts=Parts(13.04, 4.76, 1.25, decode_kb_per_pixel=4.1),
+        memory_kb_per_token=240.0,
         gflops_per_second=395_000.0,
         decode_megapixels_per_second=100.0,
     ),
@@ -147,7 +151,8 @@ MODELS: tuple[ModelSpec, ...] = (
         network=Network(layers=28, width=2048, ffn=8192, text_tokens=256),
         download_gb=15.9,
         memory_mb=15_900,
-        memory_kb_per_token=60.0,
+        parts=Parts(1.92, 4.76, 1.25, decode_kb_per_pixel=4.1),
+        memory_kb_per_token=120.0,
         gflops_per_second=560_000.0,
         decode_megapixels_per_second=100.0,
     ),
@@ -183,7 +188,8 @@ MODELS: tuple[ModelSpec, ...] = (
         network=Network(layers=45, width=1536, ffn=8960, text_tokens=512),
         download_gb=16.2,
         memory_mb=16_200,
-        memory_kb_per_token=60.0,
+        parts=Parts(2.15, 5.68, 0.127, 4, 20.5, tile=256),
+        memory_kb_per_token=55.0,
         gflops_per_second=290_000.0,
         decode_megapixels_per_second=20.0,
     ),
@@ -219,7 +225,8 @@ MODELS: tuple[ModelSpec, ...] = (
         network=Network(layers=30, width=1536, ffn=8960, text_tokens=512),
         download_gb=14.8,
         memory_mb=14_800,
-        memory_kb_per_token=60.0,
+        parts=Parts(1.42, 5.68, 0.127, 4, 20.5, tile=256),
+        memory_kb_per_token=50.0,
         gflops_per_second=290_000.0,
         decode_megapixels_per_second=20.0,
     ),
@@ -255,7 +262,8 @@ MODELS: tuple[ModelSpec, ...] = (
         network=Network(layers=30, width=3072, ffn=14336, text_tokens=512),
         download_gb=24.2,
         memory_mb=24_200,
-        memory_kb_per_token=100.0,
+        parts=Parts(5.0, 5.68, 0.705, 4, 23.0, tile=256),
+        memory_kb_per_token=85.0,
         gflops_per_second=330_000.0,
         decode_megapixels_per_second=20.0,
     ),
@@ -277,10 +285,11 @@ def get_model(name: str) -> ModelSpec:
 def default_model(machine: Machine, is_here: Callable[[ModelSpec], bool], wanted: str | None = None) -> ModelSpec:
     """Return the model that a request without one gets; raise UnknownModel for a wanted one that is none.
 
-    That is the wanted one, or else the largest of the LTX family whose weights fit the card and are on this machine,
-    or else the embedded one.
+    That is the wanted one, or else the largest of the LTX family that is on this machine and whose weights stay on the
+    card, whole or narrowed, or else the embedded one.
     """
     if wanted:
         return get_model(wanted)
-    fitting = [spec for spec in MODELS if spec.family == "ltx" and spec.memory_mb <= machine.vram_mb and is_here(spec)]
-    return max((spec for spec in fitting if not spec.embedded), key=lambda spec: spec.memory_mb, default=EMBEDDED)
+    hosted = (spec for spec in MODELS if spec.family == "ltx" and not spec.embedded)
+    fitting = (spec for spec in hosted if stays_on_card(spec, machine) and is_here(spec))
+    return max(fitting, key=lambda spec: spec.memory_mb, default=EMBEDDED)

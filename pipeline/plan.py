@@ -14,9 +14,11 @@ from pydantic import TypeAdapter
 from pipeline import frames as arithmetic
 from pipeline.abilities import check_abilities
 from pipeline.adapters import Adapter, adapters_of
-from pipeline.delivery import Pass, deliver, passes_flops, passes_of, tokens_of
+from pipeline.delivery import deliver, passes_flops, passes_of
 from pipeline.errors import CannotDo
+from pipeline.estimate import Denoising, Estimate, Speed, default_speed, estimate
 from pipeline.layouts import lay_out, within
+from pipeline.memory import Machine, choose
 from pipeline.model_spec import ModelSpec
 from pipeline.pins import Given, fit_notes, given_in
 from pipeline.request import Request
@@ -26,23 +28,7 @@ from pipeline.words import prompt_notes
 
 # Seeds that we draw stay short enough to be read out and typed.
 DRAWN_SEEDS = 2**31
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """What a plan is going to cost, loading left out; memory and tokens are those of its largest pass."""
-
-    seconds: float
-    memory_mb: int
-    tokens: int
-
-
-@dataclass(frozen=True)
-class Speed:
-    """What a machine does with one model: denoising in GFLOP/s, decoding and encoding in megapixels/s."""
-
-    gflops: float
-    megapixels: float
+PROCESSOR = Machine()
 
 
 @dataclass(frozen=True)
@@ -102,7 +88,7 @@ class Plan:
         """Say in one line what will come out and what it costs."""
         length = f"{self.num_frames} frames, {self.seconds:.1f} s" if self.num_frames > 1 else "1 picture"
         size = f"{self.width}×{self.height}"
-        return f"{length}, {size}, about {_spoken(self.estimate.seconds)}, {self.estimate.memory_mb} MB"
+        return f"{length}, {size}, {self.estimate.spoken()}"
 
     def to_json(self) -> dict[str, Any]:
         """Return the plan as values that json can write."""
@@ -137,8 +123,10 @@ class Dice(Protocol):
         """Return a whole number from 0 to below the bound."""
 
 
-def make_plan(request: Request, spec: ModelSpec, speed: Speed | None = None, rng: Dice = secrets) -> Plan:
-    """Turn a request into a plan for this model; raise BadRequest for what is out of its limits."""
+def make_plan(
+    request: Request, spec: ModelSpec, speed: Speed | None = None, rng: Dice = secrets, machine: Machine = PROCESSOR
+) -> Plan:
+    """Turn a request into a plan for this model and machine; raise BadRequest for what is out of their limits."""
     if request.task not in spec.tasks:
         raise CannotDo("task", f"{spec.title} cannot do {request.task!r}. Choose one of: {', '.join(spec.tasks)}.")
     given = given_in(request)
@@ -149,7 +137,8 @@ def make_plan(request: Request, spec: ModelSpec, speed: Speed | None = None, rng
     lines = None if request.deliver is None else int(request.deliver.removesuffix("p"))
     delivery = deliver(lines, size, segment.start, spec)
     steps, guidance = _effort(request, segment.prompt, spec)
-    passes = passes_of(spec, segment, steps, delivery.made, delivery.first_pass)
+    clip = Denoising(segment.frames, passes_of(spec, segment, steps, delivery.made, delivery.first_pass), guidance)
+    placement = choose(spec, clip.work(spec), machine, request.memory)
     notes = (*size_notes, *layout.notes, *fit_notes(request, given.values(), delivery.made))
     loras, lora_notes = adapters_of(request.loras, segment.prompt, spec)
     return Plan(
@@ -162,8 +151,8 @@ def make_plan(request: Request, spec: ModelSpec, speed: Speed | None = None, rng
         seed=rng.randbelow(DRAWN_SEEDS) if request.seed is None else request.seed,
         steps=steps,
         guidance_scale=guidance,
-        estimate=_estimate(spec, segment.frames, passes, guidance, speed or default_speed(spec)),
-        notes=(*notes, *delivery.notes, *prompt_notes(segment.prompt, spec), *lora_notes),
+        estimate=estimate(spec, clip, speed or default_speed(spec), placement, request.memory),
+        notes=(*notes, *delivery.notes, *placement.notes, *prompt_notes(segment.prompt, spec), *lora_notes),
         delivered=delivery.delivered,
         first_pass=delivery.first_pass,
         timeline=layout.timeline,
@@ -179,11 +168,6 @@ def _effort(request: Request, words: str, spec: ModelSpec) -> tuple[int, float]:
     within("steps", steps, spec.min_steps, spec.max_steps)
     within("guidance_scale", guidance, 1, spec.max_guidance_scale)
     return steps, float(guidance) if words else 1.0
-
-
-def default_speed(spec: ModelSpec) -> Speed:
-    """Return the registry's guess, for a machine that has not run the model yet."""
-    return Speed(spec.gflops_per_second, spec.decode_megapixels_per_second)
 
 
 def measured_speed(history: Iterable[tuple[Plan, Mapping[str, float]]], spec: ModelSpec) -> Speed:
@@ -222,25 +206,9 @@ def _shape_of(given: Sequence[Given], spec: ModelSpec) -> str:
     return min(spec.shapes, key=lambda name: abs(log(spec.shapes[name][0] / spec.shapes[name][1] / wanted)))
 
 
-def _estimate(
-    spec: ModelSpec, num_frames: int, passes: tuple[Pass, ...], guidance_scale: float, speed: Speed
-) -> Estimate:
-    width, height = passes[-1].size
-    tokens = tokens_of(spec, num_frames, passes[-1].size)
-    denoise = passes_flops(spec, num_frames, passes, guidance_scale) / 1e9 / speed.gflops
-    decode = num_frames * height * width / 1e6 / speed.megapixels
-    upsampler = spec.upsampler.memory_mb if spec.upsampler and len(passes) > 1 else 0
-    memory = spec.memory_mb + upsampler + tokens * spec.memory_kb_per_token / 1000
-    return Estimate(round(denoise + decode, 2), 10 * round(memory / 10), tokens)
-
-
 def _without_folders(value: Any, key: str = "") -> Any:
     if isinstance(value, dict):
         return {name: _without_folders(part, name) for name, part in value.items()}
     if isinstance(value, list | tuple):
         return [_without_folders(part) for part in value]
     return PurePath(value).name if key == "file" else value
-
-
-def _spoken(seconds: float) -> str:
-    return f"{max(round(seconds), 1)} s" if seconds < 90 else f"{round(seconds / 60)} min"

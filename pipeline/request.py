@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from pipeline.adapters import MOST_LORAS, Lora, hub_id
 from pipeline.errors import BadRequest
 from pipeline.media import MIDDLE, Fit
+from pipeline.memory import Policy
 
 PROMPT_LIMIT = 2000
 SEED_LIMIT = 2**64
@@ -31,6 +32,7 @@ EXPECTED = {
     "steps": "a whole number of steps",
     "guidance_scale": "a number",
     "deliver": "480p, 720p or 1080p",
+    "memory": "whole, fp8, int8, group or sequential",
     "seed": "a whole number from 0 to 18446744073709551615",
     "task": "text, animate, restyle, transition or loop",
     "image": "the path of a picture",
@@ -80,6 +82,7 @@ class ClipRequest(BaseModel):
     steps: int | None = None
     guidance_scale: float | None = None
     deliver: Literal["480p", "720p", "1080p"] | None = None
+    memory: Policy | None = None
     seed: int | None = Field(default=None, ge=0, lt=SEED_LIMIT)
     loras: tuple[Lora, ...] = Field(default=(), max_length=MOST_LORAS, strict=False)
 

@@ -10,6 +10,8 @@ from pipeline.errors import BadRequest
 
 ROOT = Path(__file__).resolve().parents[1]
 ASSETS = ROOT / "assets"
+# The policies of pipeline/memory.py, which stands above this module.
+MEMORY = ("whole", "fp8", "int8", "group", "sequential")
 HUB = Path("~/.cache/huggingface/hub").expanduser()
 HUB_ENDPOINT = "https://huggingface.co"
 
@@ -53,6 +55,8 @@ class Settings:
     model: str | None = None
     fetched_at_start: tuple[str, ...] = ()
     device: str = "cpu"
+    memory: str | None = None
+    compile: bool = False
     on_zerogpu: bool = False
     on_space: bool = False
     max_queue: int = 20
@@ -71,7 +75,9 @@ class Settings:
             hub_endpoint=(env.get("HF_ENDPOINT") or HUB_ENDPOINT).rstrip("/"),
             model=env.get("ONETAKE_MODEL") or None,
             fetched_at_start=tuple(env.get("ONETAKE_MODELS", "").replace(",", " ").split()),
-            device=_device(env, on_zerogpu),
+            device=(device := _device(env, on_zerogpu)),
+            memory=_memory(env, device),
+            compile=_compile(env, device, on_zerogpu),
             on_zerogpu=on_zerogpu,
             on_space=on_space,
             max_queue=_whole(env, "ONETAKE_MAX_QUEUE", cls.max_queue, most=1000),
@@ -89,6 +95,24 @@ def _hub(env: Mapping[str, str]) -> Path:
     """Return where the Hub's own library keeps its files, by its own rules."""
     home = Path(env.get("HF_HOME") or "~/.cache/huggingface")
     return Path(env.get("HF_HUB_CACHE") or home / "hub").expanduser().absolute()
+
+
+def _memory(env: Mapping[str, str], device: str) -> str | None:
+    policy = env.get("ONETAKE_MEMORY") or None
+    if policy not in (None, *MEMORY):
+        raise BadRequest("ONETAKE_MEMORY", f"ONETAKE_MEMORY is {policy!r}: set it to one of {', '.join(MEMORY)}.")
+    if device == "cpu" and policy not in (None, "whole"):
+        raise BadRequest("ONETAKE_MEMORY", f"ONETAKE_MEMORY is {policy}, which is for a card: leave it out here.")
+    return policy
+
+
+def _compile(env: Mapping[str, str], device: str, on_zerogpu: bool) -> bool:
+    value = env.get("ONETAKE_COMPILE") or "0"
+    if value not in ("0", "1"):
+        raise BadRequest("ONETAKE_COMPILE", f"ONETAKE_COMPILE is {value!r}: set it to 0 or 1.")
+    if value == "1" and (device == "cpu" or on_zerogpu):
+        raise BadRequest("ONETAKE_COMPILE", "ONETAKE_COMPILE is 1, which needs a card of one's own: leave it out here.")
+    return value == "1"
 
 
 def _device(env: Mapping[str, str], on_zerogpu: bool) -> str:

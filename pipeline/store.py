@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pipeline.errors import NotFound, RunFailed
+from pipeline.estimate import Speed
 from pipeline.events import Latents
 from pipeline.latents import read_latents, tells_its_size
 from pipeline.model_spec import ModelSpec
-from pipeline.plan import Plan, Speed, measured_speed
+from pipeline.plan import Plan, measured_speed
 
 RUN_FILE = "run.json"
 POSTER = "poster.webp"

@@ -5,10 +5,11 @@ from typing import Any
 import pytest
 
 from pipeline.delivery import Delivery, deliver, passes_of
+from pipeline.estimate import Speed
 from pipeline.frames import denoise_flops
 from pipeline.model_spec import ModelSpec
 from pipeline.models import get_model
-from pipeline.plan import Plan, Speed, make_plan, measured_speed
+from pipeline.plan import Plan, make_plan, measured_speed
 from pipeline.request import parse_request
 from pipeline.segments import Segment
 

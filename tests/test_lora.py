@@ -8,7 +8,6 @@ import lora_files
 import numpy as np
 import pytest
 import torch
-from accelerate import cpu_offload
 from conftest import MakePlan
 from diffusers import UniPCMultistepScheduler, WanPipeline, WanTransformer3DModel
 from torch import Tensor
@@ -18,6 +17,8 @@ from pipeline.backends.local import LocalBackend
 from pipeline.errors import BadRequest, Cancelled, CannotDo
 from pipeline.events import Latents
 from pipeline.families.lora import loras
+from pipeline.families.placing import place
+from pipeline.memory import Policy
 
 LAYER = "transformer.transformer_blocks.0.attn1.to_q"
 Made = Callable[..., Latents]
@@ -147,26 +148,22 @@ def test_beside_weights_in_fp8_a_lora_keeps_its_own_numbers(wan: Any, tmp_path: 
     assert (change() - whole).abs().mean() < 0.1 * whole.abs().mean()
 
 
-@pytest.mark.parametrize("placed", ["layer by layer", "block by block"])
+@pytest.mark.parametrize("policy", ["group", "sequential"])
 def test_weights_that_are_brought_as_they_compute_are_brought_afterwards_too(
-    wan: Any, tmp_path: Path, placed: str
+    wan: Any, tmp_path: Path, policy: Policy
 ) -> None:
     path = lora_files.write(tmp_path / "ink.safetensors", wan_lora("comfy"))
     bare = predicted(wan)
     with loras(wan, [Adapter("ink", 1.0, path)]):
         whole = predicted(wan)
-    if placed == "layer by layer":
-        cpu_offload(wan.transformer, torch.device("cpu"))
-    else:
-        wan.transformer.enable_group_offload(
-            onload_device=torch.device("cpu"), offload_type="block_level", num_blocks_per_group=1
-        )
+    place(wan, policy, "cpu")
+    layer = wan.transformer.blocks[0].attn1.to_q
     for _ in range(2):
         with loras(wan, [Adapter("ink", 1.0, path)]):
             assert torch.equal(predicted(wan), whole)
         assert torch.equal(predicted(wan), bare)
-    absent = {value.device.type for value in wan.transformer.parameters()} == {"meta"}
-    assert absent == (placed == "layer by layer")
+        assert hasattr(wan.transformer.blocks[0], "_diffusers_hook")
+        assert hasattr(layer, "_diffusers_hook") == (policy == "sequential")
 
 
 @pytest.mark.parametrize("naming", ["comfy", "musubi"])

@@ -19,6 +19,7 @@ from PIL import Image
 from test_ltx import run
 from tiny_ltx import family_of
 from torch import Tensor
+from with_words import with_words
 
 from pipeline.events import Latents, Pixels
 from pipeline.families.ltx import LTXFamily
@@ -92,21 +93,22 @@ def frames_of(plan: Plan, excerpt: Excerpt, side: int = 256) -> Pixels:
 
 
 def bare(family: "Family", plan: Plan, conditions: list[Any] | None, side: int = 256, **settings: Any) -> Tensor:
-    """Call the pipeline as its authors do."""
-    latents: Tensor = family.pipe(
-        conditions=conditions,
-        prompt=plan.prompt,
-        width=side,
-        height=side,
-        num_frames=plan.segments[0].frames,
-        frame_rate=24,
-        guidance_scale=1.0,
-        image_cond_noise_scale=0.0,
-        generator=torch.Generator().manual_seed(plan.seed),
-        max_sequence_length=256,
-        output_type="latent",
-        **settings,
-    ).frames
+    """Call the pipeline as its authors do, with its text encoder."""
+    with with_words(family) as pipe:
+        latents: Tensor = pipe(
+            conditions=conditions,
+            prompt=plan.prompt,
+            width=side,
+            height=side,
+            num_frames=plan.segments[0].frames,
+            frame_rate=24,
+            guidance_scale=1.0,
+            image_cond_noise_scale=0.0,
+            generator=torch.Generator().manual_seed(plan.seed),
+            max_sequence_length=256,
+            output_type="latent",
+            **settings,
+        ).frames
     return latents
 
 

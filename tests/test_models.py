@@ -21,8 +21,10 @@ def test_without_a_card_the_default_model_is_the_embedded_one() -> None:
         (80_000, {"ltx-2b", "ltx-13b", "wan-5b"}, "ltx-13b"),
         (80_000, {"ltx-2b"}, "ltx-2b"),
         (80_000, {"wan-5b"}, "tabletop"),
-        (24_000, {"ltx-2b", "ltx-13b"}, "ltx-2b"),
-        (8_000, {"ltx-2b", "ltx-13b"}, "tabletop"),
+        (24_000, {"ltx-2b", "ltx-13b"}, "ltx-13b"),
+        (12_000, {"ltx-2b", "ltx-13b"}, "ltx-2b"),
+        (8_000, {"ltx-2b", "ltx-13b"}, "ltx-2b"),
+        (4_000, {"ltx-2b", "ltx-13b"}, "tabletop"),
     ],
 )
 def test_with_a_card_it_is_the_largest_that_fits_and_is_here(vram_mb: int, here: set[str], name: str) -> None:

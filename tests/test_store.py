@@ -10,9 +10,10 @@ from conftest import MakePlan
 from safetensors.numpy import save_file
 
 from pipeline.errors import NotFound, RunFailed
+from pipeline.estimate import default_speed
 from pipeline.latents import read_latents, write_latents
 from pipeline.model_spec import ModelSpec
-from pipeline.plan import Plan, default_speed
+from pipeline.plan import Plan
 from pipeline.segments import Made
 from pipeline.sound import Sound
 from pipeline.store import Run, Store

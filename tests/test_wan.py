@@ -15,6 +15,7 @@ from test_layouts import film
 from test_ltx import run as run_segment
 from test_wan_plans import AUTHORS, SHARED
 from tiny_wan import Heard, bare, place_wan
+from with_words import with_words
 
 from pipeline.backends.local import LocalBackend
 from pipeline.errors import Cancelled, LoadError, NotDownloaded
@@ -125,11 +126,9 @@ def test_a_row_is_loaded_as_the_authors_load_it(backends: dict[str, LocalBackend
     family = backends[model].warm(model)
     spec, pipe = family.spec, family.pipe
     assert type(pipe).__name__ == spec.pipeline
-    assert (pipe.vae.dtype, pipe.transformer.dtype, pipe.text_encoder.dtype) == (
-        torch.float32,
-        torch.bfloat16,
-        torch.bfloat16,
-    )
+    with with_words(family):
+        kinds = (pipe.vae.dtype, pipe.transformer.dtype, pipe.text_encoder.dtype)
+    assert kinds == (torch.float32, torch.bfloat16, torch.bfloat16)
     assert isinstance(pipe.scheduler, UniPCMultistepScheduler)
     scheduler = pipe.scheduler.config
     assert (scheduler.flow_shift, scheduler.use_flow_sigmas) == (spec.flow_shift, True)
@@ -158,7 +157,7 @@ class Told(Exception):
 @pytest.mark.parametrize("model", ROWS)
 def test_a_call_without_wishes_is_the_authors_own(backends: dict[str, LocalBackend], model: str) -> None:
     family, plan = backends[model].warm(model), make_plan(parse_request({"prompt": "a red ball"}), get_model(model))
-    written = wan.WanFamily(family.spec, Written(family.pipe), family.codec, family.preview)
+    written = wan.WanFamily(family.spec, Written(family.pipe), family.codec, family.preview, family.words)
     with pytest.raises(Told) as called:
         run_segment(written, plan)
     steps, guidance, shift, frames, _, (width, height) = AUTHORS[model]
@@ -176,8 +175,8 @@ def test_guidance_steers_away_from_the_authors_negative_prompt(
     family = backends["wan-1.3b"].warm("wan-1.3b")
     plan, plain = made_with("wan-1.3b", frames=5), made_with("wan-1.3b", frames=5, guidance_scale=1.0)
     text = family.encode_text(plan, plan.segments[0])
-    with torch.no_grad():
-        words, negative = family.pipe.encode_prompt(plan.prompt, family.spec.negative_prompt, max_sequence_length=512)
+    with torch.no_grad(), with_words(family) as pipe:
+        words, negative = pipe.encode_prompt(plan.prompt, family.spec.negative_prompt, max_sequence_length=512)
     assert set(text) == {"prompt_embeds", "negative_prompt_embeds"}
     told = [text[name] for name in ("prompt_embeds", "negative_prompt_embeds")]
     assert all(

@@ -18,6 +18,7 @@ from tokenizers.models import WordLevel
 from tokenizers.processors import TemplateProcessing
 from torch import Tensor
 from transformers import PreTrainedTokenizerFast, UMT5Config, UMT5EncoderModel
+from with_words import with_words
 
 from pipeline.model_spec import ModelSpec
 from pipeline.plan import Plan
@@ -102,15 +103,16 @@ class Heard:
 
 def bare(family: "Family", plan: Plan, pipe: Any = None, **told: Any) -> Tensor:
     """Call a pipeline as its documentation does."""
-    made: Tensor = (pipe or family.pipe)(
-        prompt=plan.prompt,
-        negative_prompt=family.spec.negative_prompt,
-        width=plan.width,
-        height=plan.height,
-        num_inference_steps=plan.steps,
-        guidance_scale=plan.guidance_scale,
-        generator=torch.Generator().manual_seed(plan.seed),
-        output_type="latent",
-        **told,
-    ).frames
+    with with_words(family, pipe) as worded:
+        made: Tensor = worded(
+            prompt=plan.prompt,
+            negative_prompt=family.spec.negative_prompt,
+            width=plan.width,
+            height=plan.height,
+            num_inference_steps=plan.steps,
+            guidance_scale=plan.guidance_scale,
+            generator=torch.Generator().manual_seed(plan.seed),
+            output_type="latent",
+            **told,
+        ).frames
     return made

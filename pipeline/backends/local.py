@@ -1,22 +1,26 @@
 """The device of this machine: one model stays loaded, and one thread does all the work."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib import import_module
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from PIL import Image
 
-from pipeline.downloads import commit_of
+from pipeline.backends.machine import look_at_machine
+from pipeline.backends.second_chance import SecondChance
+from pipeline.downloads import commit_of, model_folder
 from pipeline.errors import CannotDo
 from pipeline.events import IsCancelled, Latents, Listener, Loading, Pixels, Step
 from pipeline.footage import Excerpt, read_clip
 from pipeline.latents import is_latents, read_latents
 from pipeline.media import fitted
+from pipeline.memory import Policy, choose, usual_work
 from pipeline.model_spec import ModelSpec
 from pipeline.models import get_model
 from pipeline.plan import Plan
@@ -25,7 +29,8 @@ from pipeline.settings import Settings
 from pipeline.splice import feather, match_colours, settle
 
 if TYPE_CHECKING:
-    from pipeline.families.family import Family
+    from pipeline.families.codec import Codec
+    from pipeline.families.family import Family, TextEmbeds
 
 T = TypeVar("T")
 
@@ -34,7 +39,8 @@ T = TypeVar("T")
 class Take:
     """What a backend made: latents, and their frames, decoded only as they are read. Timings in seconds.
 
-    `revision` is the commit of a hosted model's weights.
+    `revision` is the commit of a hosted model's weights. `notes` say what went otherwise than planned, and are complete
+    when all frames are read.
     """
 
     latents: Latents
@@ -44,6 +50,7 @@ class Take:
     timings: dict[str, float]
     measures: dict[str, float]
     revision: str = ""
+    notes: Sequence[str] = ()
 
 
 class LocalBackend:
@@ -55,6 +62,7 @@ class LocalBackend:
         # its own team of OpenMP threads, more than there are cores, and slow both by a quarter.
         self._device = ThreadPoolExecutor(max_workers=1, thread_name_prefix="device")
         self._family: Family | None = None
+        self._policy: Policy = "whole"
 
     @property
     def loaded(self) -> str | None:
@@ -83,44 +91,85 @@ class LocalBackend:
         return self._family.device_memory_mb() if self._family else None
 
     def _run(self, plan: Plan, on_event: Listener, cancelled: IsCancelled) -> Take:
+        chance = SecondChance(plan, self._let_go, on_event)
+        return chance(lambda plan: self._take(plan, chance, on_event, cancelled))
+
+    def _take(self, plan: Plan, chance: SecondChance, on_event: Listener, cancelled: IsCancelled) -> Take:
         from pipeline.families.lora import loras
 
-        spec = get_model(plan.model)
         clock = _Clock()
-        if self.loaded != spec.name:
+        spec, (segment,) = get_model(plan.model), plan.segments
+        if not self._has(spec, plan.estimate.policy):
             on_event(Loading(spec.title))
-        family = self._load(spec)
+        family = self._placed(plan)
         clock.lap("load")
-        text = family.encode_text(plan, plan.segments[0])
+        text = self._text(family, plan)
         clock.lap("text")
-        read = _Reader(family, plan)
+        read = _Reader(plan, lambda: self._placed(chance.plan).codec)
         with loras(family.pipe, plan.loras):
             if plan.loras:
                 clock.lap("loras")
-            sample = family.run_segment(plan, plan.segments[0], text, read, _timed(on_event), cancelled)
+            sample = family.run_segment(plan, segment, text, read, _timed(on_event), cancelled)
         clock.lap("denoise")
         measures = {} if sample.change is None else {"change": sample.change}
-        frames = self._on_device(_pieces(family, plan, sample.latents, read))
-        revision = commit_of(spec, self._settings)
-        return Take(sample.latents, frames, sample.steps_done, sample.steps, clock.laps, measures, revision)
+        pieces = _Pieces(lambda plan: _pieces(self._placed(plan), plan, sample.latents, read))
+        made = (sample.latents, self._on_device(lambda: chance(pieces.following)), sample.steps_done, sample.steps)
+        return Take(*made, clock.laps, measures, commit_of(spec, self._settings), chance.notes)
 
-    def _load(self, spec: ModelSpec) -> "Family":
-        if self._family is None or self._family.spec != spec:
+    def _text(self, family: "Family", plan: Plan) -> "TextEmbeds":
+        """Encode a prompt, or remember it; its encoder stays in memory only beside a transformer that leaves room."""
+        from pipeline.families.prompt_cache import PromptCache, prompt_key
+
+        (segment,) = plan.segments
+        if family.spec.embedded:
+            # Its encoder is faster than a disk.
+            return family.encode_text(plan, segment)
+        key = prompt_key(plan, segment, family.spec, self._settings)
+        cache = PromptCache(self._settings.home / ".prompts")
+        text = cache.encoded(key, str(family.pipe.device), lambda: family.encode_text(plan, segment))
+        if not plan.estimate.beside:
+            family.words.release()
+        return text
+
+    def _placed(self, plan: Plan) -> "Family":
+        family = self._load(get_model(plan.model), plan.estimate.policy)
+        family.codec.tile(plan.estimate.tiled)
+        return family
+
+    def _has(self, spec: ModelSpec, policy: Policy | None) -> bool:
+        return self._family is not None and self._family.spec == spec and policy in (None, self._policy)
+
+    def _load(self, spec: ModelSpec, policy: Policy | None = None) -> "Family":
+        """Return a model with its weights as a policy has them, or in any way where none is named."""
+        if self._family is None or not self._has(spec, policy):
+            policy = policy or choose(spec, usual_work(spec), look_at_machine(self._settings)).policy
+            # A model that is not here costs the one before nothing; two at once might not fit.
+            model_folder(spec, self._settings)
+            self._let_go()
             # A family brings torch and diffusers, seconds of import that nothing else should wait for.
-            self._family = import_module(f"pipeline.families.{spec.family}").load(spec, self._settings)
+            family = import_module(f"pipeline.families.{spec.family}")
+            self._family, self._policy = family.load(spec, self._settings, policy), policy
         return self._family
 
-    def _on_device(self, pieces: Iterator[Pixels]) -> Iterator[Pixels]:
-        while (frames := self.call(lambda: next(pieces, None))) is not None:
+    def _let_go(self) -> None:
+        """Give back the memory of the model that is loaded."""
+        if self._family is not None:
+            from pipeline.families.card import give_back
+
+            self._family = None
+            give_back()
+
+    def _on_device(self, following: Callable[[], Pixels | None]) -> Iterator[Pixels]:
+        while (frames := self.call(following)) is not None:
             yield frames
 
 
 class _Reader:
     """Reads excerpts of clips, and of the latents of takes, at the size and rate of a plan; each once."""
 
-    def __init__(self, family: "Family", plan: Plan) -> None:
-        self._family = family
+    def __init__(self, plan: Plan, codec: "Callable[[], Codec]") -> None:
         self._plan = plan
+        self._codec = codec
         self._read: dict[Excerpt, Pixels] = {}
         self._decoded: dict[str, Pixels] = {}
 
@@ -140,8 +189,26 @@ class _Reader:
 
     def _whole(self, file: str) -> Pixels:
         if file not in self._decoded:
-            self._decoded[file] = np.concatenate(list(self._family.codec.decode(read_latents(Path(file)))))
+            self._decoded[file] = np.concatenate(list(self._codec().decode(read_latents(Path(file)))))
         return self._decoded[file]
+
+
+class _Pieces:
+    """The frames of a take one piece after another; for another plan it goes on where it was."""
+
+    def __init__(self, make: Callable[[Plan], Iterator[Pixels]]) -> None:
+        self._make = make
+        self._plan: Plan | None = None
+        self._pieces: Iterator[Pixels] = iter(())
+        self._done = 0
+
+    def following(self, plan: Plan) -> Pixels | None:
+        """Return the next piece, None after the last."""
+        if plan is not self._plan:
+            self._plan, self._pieces = plan, islice(self._make(plan), self._done, None)
+        piece = next(self._pieces, None)
+        self._done += 1
+        return piece
 
 
 def _pieces(family: "Family", plan: Plan, latents: Latents, read: _Reader) -> Iterator[Pixels]:

@@ -40,6 +40,10 @@ class Codec:
         self._windows = windows
         self._device = device
 
+    def tile(self, tiled: bool) -> None:
+        """Encode and decode frames in tiles from now on, or whole: slower, with less memory, and a little different."""
+        self.vae.enable_tiling() if tiled else self.vae.disable_tiling()
+
     @torch.no_grad()
     def encode(self, frames: Pixels) -> Tensor:
         """Encode frames (n, height, width, 3) to normalised latents (1, channels, t, h, w)."""

@@ -9,6 +9,7 @@ from torch import Tensor
 from pipeline.events import IsCancelled, Latents, Pixels
 from pipeline.families.codec import Codec
 from pipeline.families.preview import Preview
+from pipeline.families.text_encoder import TextEncoder
 from pipeline.footage import Excerpt
 from pipeline.model_spec import ModelSpec
 from pipeline.plan import Plan
@@ -39,6 +40,7 @@ class Family(Protocol):
     codec: Codec
     pipe: Any
     preview: Preview
+    words: TextEncoder
 
     def device_memory_mb(self) -> float | None:
         """Return the peak of a card's memory in MB, or None on a processor."""

@@ -10,7 +10,8 @@ import torch
 import transformers
 
 from pipeline.downloads import model_folder
-from pipeline.errors import LoadError
+from pipeline.errors import CannotDo, LoadError
+from pipeline.families.card import ran_out
 from pipeline.model_spec import ModelSpec
 from pipeline.settings import Settings
 
@@ -34,13 +35,18 @@ def source_of(spec: ModelSpec, settings: Settings) -> dict[str, Any]:
 
 @contextmanager
 def told_plainly(spec: ModelSpec, source: str | Path) -> Iterator[None]:
-    """Turn whatever goes wrong inside into one LoadError: a damaged folder can fail in any library on the way."""
+    """Turn whatever goes wrong inside into one LoadError: a damaged folder can fail in any library on the way.
+
+    A full card is none: the backend tries another policy.
+    """
     _keep_quiet()
     try:
         yield
-    except LoadError:
+    except (LoadError, CannotDo):
         raise
     except Exception as error:
+        if ran_out(error):
+            raise
         raise LoadError(
             f"{spec.title} could not be loaded from {source}: {_one_line(error)}. Fetch its files anew."
         ) from error

@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import cpu_offload
-from accelerate.hooks import remove_hook_from_module
 from torch import Tensor
 
 from pipeline.adapters import Adapter
 from pipeline.errors import BadRequest, CannotDo, OnetakeError
+from pipeline.families.card import ran_out
 
 PAIR = re.compile(r"transformer\.(.+)\.lora_([AB])\.(weight|bias)")
 
@@ -31,34 +30,13 @@ def loras(pipe: Any, adapters: Sequence[Adapter]) -> Iterator[None]:
     contents = [_read_fitting(pipe, adapter) for adapter in adapters]
     labels = [f"lora{number}" for number in range(len(adapters))]
     try:
-        with _all_here(pipe.transformer):
-            for label, adapter, weights in zip(labels, adapters, contents, strict=True):
-                _load(pipe, label, adapter)
-                _widen(pipe.transformer, label, weights)
-            pipe.set_adapters(labels, [adapter.weight for adapter in adapters])
+        for label, adapter, weights in zip(labels, adapters, contents, strict=True):
+            _load(pipe, label, adapter)
+            _widen(pipe.transformer, label, weights)
+        pipe.set_adapters(labels, [adapter.weight for adapter in adapters])
         yield
     finally:
-        with _all_here(pipe.transformer):
-            pipe.unload_lora_weights()
-
-
-@contextmanager
-def _all_here(transformer: Any) -> Iterator[None]:
-    """Take accelerate's hooks off a transformer whose layers are brought one by one, and then put them on again.
-
-    Left to itself, diffusers puts them on every part of the pipeline.
-    """
-    hooks = [hook for part in transformer.modules() if (hook := getattr(part, "_hf_hook", None)) is not None]
-    each = (inner for hook in hooks for inner in getattr(hook, "hooks", (hook,)))
-    device = next((hook.execution_device for hook in each if getattr(hook, "execution_device", None) is not None), None)
-    if device is None:
-        yield
-        return
-    remove_hook_from_module(transformer, recurse=True)
-    try:
-        yield
-    finally:
-        cpu_offload(transformer, device)
+        pipe.unload_lora_weights()
 
 
 def _load(pipe: Any, label: str, adapter: Adapter) -> None:
@@ -128,5 +106,7 @@ def _told_plainly(adapter: Adapter) -> Iterator[None]:
     except OnetakeError:
         raise
     except Exception as error:
+        if ran_out(error):
+            raise
         why = (str(error).strip().splitlines() or [type(error).__name__])[0][:200].rstrip(".")
         raise CannotDo("loras", f"{adapter.name} could not be added: {why}. Give a LoRA of this model.") from error

@@ -12,15 +12,17 @@ from torch import Tensor
 from pipeline.delivery import Pass, passes_of
 from pipeline.errors import Cancelled
 from pipeline.events import IsCancelled
-from pipeline.families.attention import attention_backend
+from pipeline.families.attention import set_attention
 from pipeline.families.change import change_since
 from pipeline.families.codec import Codec, Windows
 from pipeline.families.family import OnStep, Read, Sample, TextEmbeds
 from pipeline.families.loading import device_of, peak_mb, refuse_nan, source_of, told_plainly
 from pipeline.families.ltx_conditions import at_size, given_latents, make_conditions, scheduled
 from pipeline.families.ltx_parts import Doubler, load_doubler, parts_of_file
+from pipeline.families.placing import place
 from pipeline.families.preview import Preview, preview_for
 from pipeline.families.step_watch import StepWatch
+from pipeline.families.text_encoder import TextEncoder, without_text
 from pipeline.frames import latent_shape
 from pipeline.memory import Policy
 from pipeline.model_spec import ModelSpec
@@ -38,21 +40,24 @@ EMBEDDED_WINDOWS = Windows(keep=2, context=2)
 HOSTED_WINDOWS = Windows(keep=8, context=4)
 
 
-def load(spec: ModelSpec, settings: Settings, policy: Policy = "whole") -> "LTXFamily":  # noqa: ARG001
+def load(spec: ModelSpec, settings: Settings, policy: Policy = "whole") -> "LTXFamily":
     """Load a model's folder or repository; raise LoadError, whatever was wrong with it."""
     source, device = source_of(spec, settings), device_of(settings)
     with told_plainly(spec, source["pretrained_model_name_or_path"]):
-        pipe = LTXConditionPipeline.from_pretrained(**source, **parts_of_file(spec, settings))
+        parts = parts_of_file(spec, settings) | without_text(spec, settings)
+        pipe = LTXConditionPipeline.from_pretrained(**source, **parts)
         refuse_nan(pipe, spec)
         if spec.levels:
             # The levels of a distilled model are taken as they are, whatever its repository's schedule shifts.
             pipe.scheduler = FlowMatchEulerDiscreteScheduler()
         pipe.set_progress_bar_config(disable=True)
-        pipe.to(device)
-        _set_attention(pipe, attention_backend(device, pipe.dtype))
+        # Self-attention only: that to the text has a mask.
+        set_attention(pipe.transformer, device, ("attn1",))
+        place(pipe, policy, device, settings.compile)
         statistics = (pipe.vae.latents_mean, pipe.vae.latents_std / pipe.vae.config.scaling_factor)
         codec = Codec(pipe.vae, spec, statistics, EMBEDDED_WINDOWS if spec.embedded else HOSTED_WINDOWS, device)
-        return LTXFamily(spec, pipe, codec, preview_for(spec, settings.assets, codec.encode), settings)
+        words = TextEncoder(spec, pipe, source, policy, device)
+        return LTXFamily(spec, pipe, codec, preview_for(spec, settings.assets, codec.encode), words, settings)
 
 
 @dataclass(frozen=True)
@@ -68,13 +73,16 @@ class _Run:
 
 
 class LTXFamily:
-    """A loaded pipeline, its codec, and the linear map that previews its latents."""
+    """A loaded pipeline, its codec, the linear map that previews its latents, and the text encoder."""
 
-    def __init__(self, spec: ModelSpec, pipe: Any, codec: Codec, preview: Preview, settings: Settings) -> None:
+    def __init__(
+        self, spec: ModelSpec, pipe: Any, codec: Codec, preview: Preview, words: TextEncoder, settings: Settings
+    ) -> None:
         self.spec = spec
         self.pipe = pipe
         self.codec = codec
         self.preview = preview
+        self.words = words
         self._settings = settings
         self._double: Doubler | None = None
 
@@ -85,11 +93,13 @@ class LTXFamily:
     @torch.no_grad()
     def encode_text(self, plan: Plan, segment: Segment) -> TextEmbeds:
         """Encode the prompt as the pipeline would, and the empty one that guidance steers away from."""
-        embeds = self.pipe.encode_prompt(
-            segment.prompt,
-            do_classifier_free_guidance=plan.guidance_scale > 1,
-            max_sequence_length=self.spec.network.text_tokens,
-        )
+        with self.words.at_hand(plan.estimate.beside) as words:
+            embeds = words.encode_prompt(
+                segment.prompt,
+                do_classifier_free_guidance=plan.guidance_scale > 1,
+                max_sequence_length=self.spec.network.text_tokens,
+                device=self.pipe.device,
+            )
         names = ("prompt_embeds", "prompt_attention_mask", "negative_prompt_embeds", "negative_prompt_attention_mask")
         return dict(zip(names, embeds, strict=True))
 
@@ -175,9 +185,3 @@ class LTXFamily:
 
     def _told(self, on_step: OnStep, total: int) -> Callable[[int, int, Tensor], None]:
         return lambda before, done, estimate: on_step(before + done, total, self.preview(estimate))
-
-
-def _set_attention(pipe: Any, backend: str) -> None:
-    # Self-attention only: the mask of the text is not every backend's to have.
-    for block in pipe.transformer.transformer_blocks:
-        block.attn1.set_attention_backend(backend)

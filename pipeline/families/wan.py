@@ -12,13 +12,15 @@ from torch import Tensor
 
 from pipeline.errors import Cancelled
 from pipeline.events import IsCancelled
-from pipeline.families.attention import attention_backend
+from pipeline.families.attention import set_attention
 from pipeline.families.causal_codec import CausalCodec
 from pipeline.families.change import change_since
 from pipeline.families.codec import Codec, Windows
 from pipeline.families.family import OnStep, Read, Sample, TextEmbeds
 from pipeline.families.loading import device_of, peak_mb, refuse_nan, source_of, told_plainly
+from pipeline.families.placing import place
 from pipeline.families.preview import Preview, preview_for
+from pipeline.families.text_encoder import TextEncoder, without_text
 from pipeline.families.wan_conditions import masked_video, started_from, turned
 from pipeline.families.wan_watch import WanWatch
 from pipeline.memory import Policy
@@ -34,31 +36,33 @@ WINDOWS = Windows(keep=1, context=0)
 PARTS = ("tokenizer", "text_encoder", "transformer", "vae", "scheduler")
 
 
-def load(spec: ModelSpec, settings: Settings, policy: Policy = "whole") -> "WanFamily":  # noqa: ARG001
+def load(spec: ModelSpec, settings: Settings, policy: Policy = "whole") -> "WanFamily":
     """Load a model's folder; raise LoadError, whatever was wrong with it."""
     source, device = source_of(spec, settings), device_of(settings)
     with told_plainly(spec, source["pretrained_model_name_or_path"]):
         # The authors decode in float32; the pipelines take other kinds for granted nowhere.
-        kinds = {"vae": torch.float32, "default": source["dtype"]}
-        pipe = getattr(diffusers, spec.pipeline).from_pretrained(**source | {"dtype": kinds})
+        source["dtype"] = {"vae": torch.float32, "default": source["dtype"]}
+        pipe = getattr(diffusers, spec.pipeline).from_pretrained(**source, **without_text(spec, settings))
         refuse_nan(pipe, spec)
         pipe.scheduler = _scheduler(pipe.scheduler, spec)
         pipe.set_progress_bar_config(disable=True)
-        pipe.to(device)
-        _set_attention(pipe, attention_backend(device, pipe.transformer.dtype))
+        set_attention(pipe.transformer, device, ("attn1",))
+        place(pipe, policy, device, settings.compile)
         statistics = (torch.tensor(pipe.vae.config.latents_mean), torch.tensor(pipe.vae.config.latents_std))
         codec = CausalCodec(pipe.vae, spec, statistics, WINDOWS, device)
-        return WanFamily(spec, pipe, codec, preview_for(spec, settings.assets, codec.encode))
+        words = TextEncoder(spec, pipe, source, policy, device)
+        return WanFamily(spec, pipe, codec, preview_for(spec, settings.assets, codec.encode), words)
 
 
 class WanFamily:
-    """A loaded pipeline, its codec, and the linear map that previews its latents."""
+    """A loaded pipeline, its codec, the linear map that previews its latents, and the text encoder."""
 
-    def __init__(self, spec: ModelSpec, pipe: Any, codec: Codec, preview: Preview) -> None:
+    def __init__(self, spec: ModelSpec, pipe: Any, codec: Codec, preview: Preview, words: TextEncoder) -> None:
         self.spec = spec
         self.pipe = pipe
         self.codec = codec
         self.preview = preview
+        self.words = words
 
     def device_memory_mb(self) -> float | None:
         """Return the peak of a card's memory in MB, or None on a processor."""
@@ -67,12 +71,14 @@ class WanFamily:
     @torch.no_grad()
     def encode_text(self, plan: Plan, segment: Segment) -> TextEmbeds:
         """Encode the prompt as the pipeline would, and the authors' negative one that guidance steers away from."""
-        embeds = self.pipe.encode_prompt(
-            segment.prompt,
-            negative_prompt=self.spec.negative_prompt,
-            do_classifier_free_guidance=plan.guidance_scale > 1,
-            max_sequence_length=self.spec.network.text_tokens,
-        )
+        with self.words.at_hand(plan.estimate.beside) as words:
+            embeds = words.encode_prompt(
+                segment.prompt,
+                negative_prompt=self.spec.negative_prompt,
+                do_classifier_free_guidance=plan.guidance_scale > 1,
+                max_sequence_length=self.spec.network.text_tokens,
+                device=self.pipe.device,
+            )
         return dict(zip(("prompt_embeds", "negative_prompt_embeds"), embeds, strict=True))
 
     def run_segment(
@@ -142,8 +148,3 @@ def _scheduler(scheduler: Any, spec: ModelSpec) -> Any:
     """Return UniPC with the shift that the authors give for the sizes of this model."""
     flow = {"prediction_type": "flow_prediction", "use_flow_sigmas": True, "flow_shift": spec.flow_shift}
     return UniPCMultistepScheduler.from_config(scheduler.config, **flow)
-
-
-def _set_attention(pipe: Any, backend: str) -> None:
-    for block in (*pipe.transformer.blocks, *getattr(pipe.transformer, "vace_blocks", ())):
-        block.attn1.set_attention_backend(backend)

@@ -48,6 +48,7 @@ MEANS: Mapping[str, str] = {
     "steps": "Denoising steps.",
     "guidance_scale": "How closely to follow the prompt; 1 turns guidance off.",
     "deliver": "480p, 720p or 1080p: enlarge the file to so many lines.",
+    "memory": "On a card: whole, fp8, int8, group or sequential weights; the fastest that fit otherwise.",
     "seed": "From 0 to 18446744073709551615; a new one is drawn otherwise, and told.",
     "image": "A picture for the first frame.",
     "last": "A picture for the last frame.",

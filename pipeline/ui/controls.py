@@ -10,6 +10,7 @@ from gradio.blocks import Block
 from gradio.components import Component
 
 from pipeline.errors import BadRequest
+from pipeline.memory import POLICIES, SAYS
 from pipeline.model_spec import ModelSpec
 from pipeline.plan import Plan
 from pipeline.ui.lora_field import LoraField, build_lora_field
@@ -25,6 +26,8 @@ DICE = 1_000_000
 LONGEST_NUMBER = 20
 FOLLOWS = "follows"
 AS_MADE = "as made"
+AS_FITS = "as fits"
+MEMORIES = [("What fits", AS_FITS), *((SAYS[policy].capitalize(), policy) for policy in POLICIES)]
 DELIVERIES = (("As made", AS_MADE), "480p", "720p", "1080p")
 
 
@@ -43,6 +46,7 @@ class Controls:
     height: gr.Textbox
     frames: gr.Textbox
     deliver: gr.Dropdown
+    memory: gr.Dropdown
     loras: LoraField
     length: Length = "own"
     follows: str | None = None
@@ -51,7 +55,8 @@ class Controls:
     def inputs(self) -> tuple[Input, ...]:
         """Everything that decides what a take looks like."""
         sampling = (self.model, self.steps, self.guidance_scale)
-        return (self.shape, self.seconds, self.seed, self.deliver, *sampling, *self.exact, *self.loras.inputs)
+        own = (self.shape, self.seconds, self.seed, self.deliver, self.memory)
+        return (*own, *sampling, *self.exact, *self.loras.inputs)
 
     @property
     def exact(self) -> tuple[Input, ...]:
@@ -65,6 +70,7 @@ class Controls:
             "steps": values[self.steps],
             "guidance_scale": values[self.guidance_scale],
             "deliver": None if values[self.deliver] == AS_MADE else values[self.deliver],
+            "memory": None if values[self.memory] == AS_FITS else values[self.memory],
             "seed": read_whole("seed", values[self.seed]),
             "loras": self.loras.read(values),
             **self._size(values),
@@ -109,6 +115,7 @@ class Controls:
             self.steps: resized(_steps(spec), plan.steps),
             self.guidance_scale: resized(_guidance(spec), plan.guidance_scale),
             self.deliver: f"{min(plan.delivered)}p" if plan.delivered else AS_MADE,
+            self.memory: plan.estimate.wanted or AS_FITS,
             self.seed: str(plan.seed),
             **self.loras.restore(plan.loras),
             **self._restore_size(plan, spec),
@@ -156,12 +163,13 @@ def build_controls(task: str, rows: Rows, model: gr.Dropdown, follows: str | Non
             steps, guidance_scale = _sampling(task, spec)
         with gr.Row():
             width, height, frames = _exact(task)
-        deliver = _deliver(task)
+        with gr.Row():
+            deliver, memory = _deliver(task), _memory(task)
         loras = build_lora_field(task)
     dice.click(_roll, outputs=seed, queue=False, show_progress="hidden", api_visibility="private")
     return Controls(
         shape=shape, seconds=seconds, seed=seed, dice=dice, model=model, steps=steps,
-        guidance_scale=guidance_scale, width=width, height=height, frames=frames, deliver=deliver,
+        guidance_scale=guidance_scale, width=width, height=height, frames=frames, deliver=deliver, memory=memory,
         loras=loras, length=length, follows=follows,
     )  # fmt: skip
 
@@ -229,6 +237,14 @@ def _deliver(task: str) -> gr.Dropdown:
     return gr.Dropdown(
         DELIVERIES, value=AS_MADE, label="Size of the file", elem_id=f"{task}-deliver", filterable=False,
         elem_classes="the-delivery",
+    )  # fmt: skip
+
+
+def _memory(task: str) -> gr.Dropdown:
+    """Build the choice of where weights lie; the page shows it where there is a card to choose for."""
+    return gr.Dropdown(
+        MEMORIES, value=AS_FITS, label="Memory of the card", elem_id=f"{task}-memory", filterable=False, min_width=80,
+        elem_classes="the-model", visible=False,
     )  # fmt: skip
 
 

@@ -8,8 +8,10 @@ from typing import Any
 from PIL import Image
 
 from pipeline.backends.local import LocalBackend
+from pipeline.backends.machine import look_at_machine
 from pipeline.downloads import is_here, not_downloaded
 from pipeline.errors import NotDownloaded, NotFound
+from pipeline.estimate import Speed
 from pipeline.fetches import Fetches
 from pipeline.hub_loras import fetch_lora, find_lora
 from pipeline.jobs import Job, Jobs, JobView
@@ -17,7 +19,7 @@ from pipeline.latents import is_latents
 from pipeline.memory import Machine
 from pipeline.model_spec import ModelSpec
 from pipeline.models import EMBEDDED, MODELS, default_model, get_model
-from pipeline.plan import Plan, Speed, make_plan
+from pipeline.plan import Plan, make_plan
 from pipeline.request import Request, parse_request, with_sources
 from pipeline.settings import Settings
 from pipeline.store import RUN, Store
@@ -90,7 +92,7 @@ class House:
         spec = get_model(request.model) if request.model else self.spec
         if spec.name not in self.speeds:
             self.speeds[spec.name] = self.store.speed(spec)
-        return make_plan(request, spec, self.speeds[spec.name])
+        return make_plan(request, spec, self.speeds[spec.name], machine=look_at_machine(self.settings))
 
     def last_picture(self, run_id: str) -> Image.Image:
         """Return a run's last frame as it was made, or spliced; raise an OnetakeError without the run."""

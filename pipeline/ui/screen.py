@@ -95,7 +95,7 @@ def _going_on(view: JobView) -> str:
     if view.place:
         return f"{view.place} before yours"
     if view.phase != "denoising":
-        return PHASES[view.phase]
+        return (view.phase == "loading" and view.note) or PHASES[view.phase]
     left = "" if view.seconds_left is None else f" · {time_left(view.seconds_left)}"
     return f"Step {view.step} of {view.steps}{left}"
 
