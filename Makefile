@@ -3,6 +3,7 @@
 #   make test           every fast test, browser included; make test-all: the slow ones
 #   make check          format, lint, types
 #   make bench          the app against bare diffusers, as ratios
+#   make bench-gpu      hosted sizes with random weights on a card: time over its floor, memory for each policy
 #   make train, eval    the embedded model
 #   make calibrate      what subtle, mild and strong mean
 #   make finetune CLIPS=folder    a LoRA from captioned clips; OUT=, TRIGGER="some words", STEPS=, RANK= change it
@@ -14,7 +15,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP = $(BIN)/python -m pip install --disable-pip-version-check --quiet $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
-.PHONY: run test test-all check bench train eval calibrate finetune space publish-model browser
+.PHONY: run test test-all check bench bench-gpu train eval calibrate finetune space publish-model browser
 
 run: $(VENV)/.installed
 	@$(BIN)/python app.py
@@ -31,7 +32,10 @@ check: $(VENV)/.installed-dev
 	@$(BIN)/mypy
 
 bench: $(VENV)/.installed
-	@$(BIN)/python -m tests.bench
+	@PYTHONPATH=tests $(BIN)/python -m tests.bench
+
+bench-gpu: $(VENV)/.installed
+	@$(BIN)/python -m tests.bench_gpu
 
 # glibc gives large tensors back to the system after every step and pays for it in page faults, a third of the time.
 HEAP := MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=17179869184 MALLOC_TOP_PAD_=268435456
