@@ -164,6 +164,7 @@ def test_files_of_this_machine_are_not_read(server: Server, tmp_path: Path) -> N
         ({"seed": 2**64}, "give a whole number from 0"),
         ({"steps": "4"}, "give a whole number of steps"),
         ({"model": "sora"}, "Choose one of: tabletop"),
+        ({"memory": "group"}, "group is for a card"),
         ({"shape": "square"}, "Both a shape and a size"),
         ({"seconds": 2.0}, "Both frames and seconds"),
     ],

@@ -204,6 +204,8 @@ def test_an_interrupt_before_the_first_step_says_so(tmp_path: Path) -> None:
         (["text", "a ball", "--guidance", "nan"], "guidance_scale is nan"),
         (["text", "a ball", "--steps", "-1"], "from 1 to 100"),
         (["text", "a ball", "--model", "sora"], "tabletop"),
+        (["text", "a ball", "--memory", "fp8"], "is for a card"),
+        (["text", "a ball", "--memory", "half"], "sequential"),
         (["text", "a ball", "-o", "ball.gif"], ".mp4"),
         (["text", "a ball", "-o", "nowhere/ball.mp4"], "no folder"),
         (["text"], "prompt"),
