@@ -1,4 +1,4 @@
-"""Starts Onetake: the page first, then the model. Hugging Face Spaces runs this file too."""
+"""Starts Onetake: the page first, then the model, or on ZeroGPU the other way round. Spaces run this file too."""
 
 # ruff: noqa: E402  — `spaces` must come before anything that may touch a device.
 import spaces  # noqa: F401
@@ -15,7 +15,7 @@ from threading import Event
 import gradio as gr
 from fastapi import FastAPI
 
-from pipeline.backends.local import LocalBackend
+from pipeline.backends.choice import open_backend
 from pipeline.backends.machine import look_at_machine
 from pipeline.downloads import is_here
 from pipeline.errors import OnetakeError
@@ -44,12 +44,16 @@ def main() -> int:
         settings = Settings.from_env()
         fetch_at_start(settings)
         house = open_house(settings)
+        if settings.on_zerogpu:
+            # What a fork is to find on its card has to be there when the page is launched.
+            house.warm_up.run()
         demo, url = serve(house)
     except (OnetakeError, OSError) as error:
         print(f"Onetake did not start: {error}", file=sys.stderr)  # noqa: T201
         return 1
     print(f"Onetake is ready: {url}", flush=True)  # noqa: T201
-    house.warm_up.start()
+    if not settings.on_zerogpu:
+        house.warm_up.start()
     stop.wait()
     house.fetches.close()
     house.jobs.close()
@@ -60,11 +64,12 @@ def main() -> int:
 def open_house(settings: Settings) -> House:
     """Open the store, the device's queue and the model's loader; nothing is loaded yet."""
     serve_files_from(settings.home / ".served")
-    backend = LocalBackend(settings)
+    backend = open_backend(settings)
     store = Store(settings.home)
     machine = look_at_machine(settings)
     spec = default_model(machine, lambda spec: is_here(spec, settings), settings.model)
-    jobs = Jobs(backend, store, settings.max_queue)
+    # ZeroGPU has a queue of its own, and lends several visitors a card at once.
+    jobs = Jobs(backend, store, settings.max_queue, at_once=settings.on_zerogpu)
     return House(jobs, store, settings, WarmUp(backend.warm, spec), backend, Fetches(settings), machine)
 
 

@@ -12,7 +12,7 @@ from pipeline.backends.machine import look_at_machine
 from pipeline.commands import make_parser
 from pipeline.downloads import is_here, not_downloaded
 from pipeline.errors import BadRequest, Cancelled, NotFound, OnetakeError, RunFailed
-from pipeline.events import Again, Loading, Step
+from pipeline.events import Again, Loading, Step, Waiting
 from pipeline.hub_loras import fetch_lora, find_lora
 from pipeline.memory import Machine
 from pipeline.model_commands import add_model_commands
@@ -41,6 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def make(options: argparse.Namespace) -> int:
     """Make a video by the task of the command."""
     settings = Settings.from_env()
+    if options.space:
+        settings = settings.with_space(options.space)
     store = Store(settings.home)
     plan = _plan(options, settings, store)
     _check_output(options.output, plan)
@@ -80,7 +82,7 @@ def _plan(options: argparse.Namespace, settings: Settings, store: Store) -> Plan
     request = with_sources(parse_request(asked | given), store.keep_source, partial(_fetch_lora, settings=settings))
     machine = look_at_machine(settings)
     spec = get_model(request.model) if request.model else _default(settings, machine)
-    return make_plan(request, spec, store.speed(spec), machine=machine)
+    return make_plan(request, spec, store.speed(spec, settings.space), machine=machine)
 
 
 def _fetch_lora(source: str, settings: Settings) -> str:
@@ -94,9 +96,9 @@ def _default(settings: Settings, machine: Machine) -> ModelSpec:
 
 
 def _check_model(plan: Plan, settings: Settings) -> None:
-    """Refuse a model that is not on this machine, before any work is done."""
+    """Refuse a model that is not on this machine, before any work is done; a Space says itself what it has not."""
     spec = get_model(plan.model)
-    if not is_here(spec, settings):
+    if not settings.space and not is_here(spec, settings):
         raise not_downloaded(spec)
 
 
@@ -117,12 +119,14 @@ def _copy(file: Path, output: Path) -> Path:
 
 
 def _drive(plan: Plan, settings: Settings, store: Store) -> Run:
-    from pipeline.backends.local import LocalBackend
+    from pipeline.backends.choice import open_backend
     from pipeline.generate import Finished, generate
 
     stop = stop_on_interrupt()
-    for event in generate(plan, LocalBackend(settings), store, stop.is_set):
+    for event in generate(plan, open_backend(settings), store, stop.is_set):
         match event:
+            case Waiting(what):
+                say(f"waiting for {what}")
             case Loading(model):
                 say(f"loading {model}")
             case Again(why):

@@ -144,6 +144,9 @@ def _add_sampling(command: Any, task: str, own: tuple[str, ...]) -> None:
         "--lora", metavar="FILE[=WEIGHT]", type=_lora, action="append", default=[],
         help="a LoRA: a .safetensors file or a Hub id, user/name or user/name:file, with a weight of -2..2; repeatable",
     )  # fmt: skip
+    command.add_argument(
+        "--space", metavar="NAME", help="let the Onetake on this Space run it: user/name or an address"
+    )
     command.add_argument("-o", "--output", metavar="FILE", type=Path, help="copy the video here")
     command.add_argument("--json", action="store_true", help="print one JSON object")
     command.set_defaults(task=task, own=own)

@@ -5,13 +5,17 @@ OnetakeError
 │   ├── UnknownModel             no such row in the registry
 │   └── CannotDo                 the model exists but has no such task or condition
 ├── QueueFull                    too many jobs are waiting
+├── NoDevice                     nothing to run on: no GPU is lent, or a Space does not answer
+│   ├── KeyRefused               a Space does not know this key
+│   └── OutOfStep                the Onetake on a Space is of another version
 ├── NotFound                     no such run or job
 ├── LoadError                    the model's files are missing, corrupt or hold NaN
 │   └── NotDownloaded            the model's files are not on this machine yet
 ├── DownloadFailed               the Hub, the way to it, or the disk gave up; what was fetched is kept
 ├── RunFailed                    the device, the encoder or the disk gave up
 │   ├── BadClip                  what came out is no video: NaN, or black throughout
-│   └── OutOfMemory              the card is too small for it, whichever way it is tried
+│   ├── OutOfMemory              the card is too small for it, whichever way it is tried
+│   └── ConnectionLost           a Space was gone before the run had ended
 ├── PublishFailed                the Hub did not take what was sent
 └── Cancelled                    stopped before there was anything to keep
 """
@@ -28,6 +32,10 @@ class BadRequest(OnetakeError):
         super().__init__(message)
         self.field = field
 
+    def __reduce__(self) -> tuple[type["BadRequest"], tuple[str, str]]:
+        """Cross into another process whole."""
+        return type(self), (self.field, str(self))
+
 
 class UnknownModel(BadRequest):
     """The registry has no model of that name."""
@@ -39,6 +47,18 @@ class CannotDo(BadRequest):
 
 class QueueFull(OnetakeError):
     """The queue has no place left."""
+
+
+class NoDevice(OnetakeError):
+    """There is nothing to run on now."""
+
+
+class KeyRefused(NoDevice):
+    """The machine that was asked lends itself to others."""
+
+
+class OutOfStep(NoDevice):
+    """The two sides of a run do not understand each other."""
 
 
 class NotFound(OnetakeError):
@@ -73,5 +93,16 @@ class PublishFailed(OnetakeError):
     """Nothing, or not all, was sent to the Hub."""
 
 
+class ConnectionLost(RunFailed):
+    """The machine that a run was on was gone before its end."""
+
+
 class Cancelled(OnetakeError):
     """A run was stopped before its first step was done."""
+
+
+def broke_off(error: Exception) -> OnetakeError:
+    """Return an error as what a run ends with: what nobody foresaw becomes a RunFailed."""
+    if isinstance(error, OnetakeError):
+        return error
+    return RunFailed(f"The run broke off: {error}. Try again, shorter or smaller.")

@@ -11,6 +11,13 @@ Latents = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
+class Waiting:
+    """The run waits for what it needs first: a GPU that is lent, a Space that wakes up."""
+
+    what: str
+
+
+@dataclass(frozen=True)
 class Loading:
     """The model is being loaded into memory."""
 
@@ -34,5 +41,6 @@ class Step:
     seconds_left: float
 
 
-Listener = Callable[[Loading | Again | Step], None]
+Told = Waiting | Loading | Again | Step
+Listener = Callable[[Told], None]
 IsCancelled = Callable[[], bool]

@@ -1,23 +1,22 @@
 """The one road: a plan goes to a backend, its steps and frames come back, a checked file lands in the store."""
 
-import queue
-import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from pipeline.backends.local import Take
-from pipeline.errors import OnetakeError, RunFailed
-from pipeline.events import Again, IsCancelled, Listener, Loading, Pixels, Step
+from pipeline.backends.take import Take
+from pipeline.errors import OnetakeError, broke_off
+from pipeline.events import IsCancelled, Listener, Pixels, Told
 from pipeline.latents import write_latents
 from pipeline.models import get_model
 from pipeline.peak import process_peak_mb
 from pipeline.plan import Plan
+from pipeline.pulled import pulled
 from pipeline.safety import check_clip, check_latents
 from pipeline.seams import SeamGauge
 from pipeline.store import Draft, Run, Store
-from pipeline.video import kept_whole, resized, write_clip, write_poster
+from pipeline.video import kept_whole, resized, write_clip, write_poster, write_still
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,7 @@ class Finished:
     run: Run
 
 
-Event = Loading | Again | Step | Decoding | Finished
+Event = Told | Decoding | Finished
 
 
 class Backend(Protocol):
@@ -43,9 +42,6 @@ class Backend(Protocol):
 
     def run(self, plan: Plan, on_event: Listener, cancelled: IsCancelled) -> Take:
         """Denoise a plan and return its take."""
-
-    def device_memory_mb(self) -> float | None:
-        """Return the peak memory of a card in MB, or None."""
 
 
 def generate(
@@ -55,35 +51,16 @@ def generate(
 
     Raise an OnetakeError when nothing could be kept.
     """
-    closed = threading.Event()
-    events: queue.SimpleQueue[Event | Exception] = queue.SimpleQueue()
 
-    def work() -> None:
-        try:
-            events.put(Finished(_make(plan, backend, store, events.put, lambda: closed.is_set() or cancelled())))
-        except Exception as error:  # handed to the reader's thread, which raises it
-            events.put(error)
+    def work(emit: Callable[[Event], None], closed: IsCancelled) -> None:
+        emit(Finished(_make(plan, backend, store, emit, lambda: closed() or cancelled())))
 
-    # The pipeline pushes its steps from inside one long call; a thread lets the reader pull them.
-    worker = threading.Thread(target=work, name="generate", daemon=True)
-    worker.start()
     try:
-        yield from _until_finished(events)
-    finally:
-        closed.set()
-        worker.join()
-
-
-def _until_finished(events: "queue.SimpleQueue[Event | Exception]") -> Iterator[Event]:
-    while True:
-        event = events.get()
-        if isinstance(event, OnetakeError):
-            raise event
-        if isinstance(event, Exception):
-            raise RunFailed(f"The run broke off: {event}. Try again, shorter or smaller.") from event
-        yield event
-        if isinstance(event, Finished):
-            return
+        yield from pulled(work)
+    except OnetakeError:
+        raise
+    except Exception as error:
+        raise broke_off(error) from error
 
 
 def _make(plan: Plan, backend: Backend, store: Store, emit: Callable[[Event], None], cancelled: IsCancelled) -> Run:
@@ -95,7 +72,7 @@ def _make(plan: Plan, backend: Backend, store: Store, emit: Callable[[Event], No
         timings["total"] = time.perf_counter() - started
         measures = take.measures | ({} if seam is None else {"seam": seam})
         outcome = _outcome(plan, take, measures)
-        return store.commit(draft, timings=_rounded(timings), peak_memory_mb=_peak_mb(backend), **outcome)
+        return store.commit(draft, timings=_rounded(timings), peak_memory_mb=_peak_mb(take), **outcome)
 
 
 def _write(draft: Draft, take: Take, emit: Callable[[Event], None]) -> tuple[dict[str, float], float | None]:
@@ -107,15 +84,17 @@ def _write(draft: Draft, take: Take, emit: Callable[[Event], None]) -> tuple[dic
     whole = reel if draft.told_by_latents else kept_whole(reel, draft.unmarked, plan.fps, plan.sound)
     write_clip(resized(whole, plan.delivered), draft.clip, plan.fps, recipe, plan.sound, plan.task == "loop")
     write_poster(reel.poster, draft.poster)
+    write_still(reel.last, draft.last)
     write_latents(take.latents, draft.latents, (plan.width, plan.height), plan.segments[0].frames, plan.fps)
     encode = time.perf_counter() - started - reel.seconds
     return take.timings | {"decode": reel.seconds, "encode": encode}, reel.gauge.worst(plan.joins)
 
 
 class _Reel:
-    """Passes a clip's frames on, counts and times them, and keeps the middle one for the poster."""
+    """Passes a clip's frames on, counts and times them, and keeps the middle one for the poster, and the last."""
 
     poster: Pixels
+    last: Pixels
 
     def __init__(self, frames: Iterable[Pixels], total: int, emit: Callable[[Event], None]) -> None:
         self.seconds = 0.0
@@ -136,6 +115,7 @@ class _Reel:
             self.seconds += time.perf_counter() - started
         if self._done <= self._total // 2 < self._done + len(piece):
             self.poster = piece[self._total // 2 - self._done]
+        self.last = piece[-1]
         self._done += len(piece)
         self.gauge.feed(piece)
         self._emit(Decoding(self._done, self._total))
@@ -144,7 +124,7 @@ class _Reel:
 
 def _outcome(plan: Plan, take: Take, measures: dict[str, float]) -> dict[str, Any]:
     notes = (*plan.notes, *take.notes, *_measured(plan, measures))
-    told = {"notes": notes, "measures": _rounded(measures)} | _weights(take)
+    told = {"notes": notes, "measures": _rounded(measures), "where": take.where} | _weights(take)
     if take.steps_done == take.steps:
         return {"state": "done"} | told
     note = f"Stopped after step {take.steps_done} of {take.steps}: this is what the model had by then."
@@ -174,7 +154,7 @@ def _rounded(timings: dict[str, float]) -> dict[str, float]:
     return {name: round(seconds, 3) for name, seconds in timings.items()}
 
 
-def _peak_mb(backend: Backend) -> float:
+def _peak_mb(take: Take) -> float:
     """Return the peak of the card, or on a processor that of this whole process since its start."""
-    on_card = backend.device_memory_mb()
+    on_card = take.peak_mb()
     return round(process_peak_mb() if on_card is None else on_card, 1)

@@ -1,15 +1,16 @@
-"""Jobs belong to the app: a worker drives them one after another, whoever watches may come and go."""
+"""Jobs belong to the app: it drives them, whoever watches may come and go."""
 
 import logging
 import secrets
 import threading
 from collections import deque
-from collections.abc import Generator
+from collections.abc import Callable, Generator
+from contextvars import copy_context
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from pipeline.errors import Cancelled, LoadError, NotFound, OnetakeError, QueueFull
-from pipeline.events import Again, Loading, Pixels, Step
+from pipeline.events import Again, Loading, Pixels, Step, Waiting
 from pipeline.generate import Backend, Decoding, Event, Finished, generate
 from pipeline.plan import Plan
 from pipeline.store import Run, Store
@@ -25,9 +26,9 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class JobView:
-    """A job at one moment. `place` counts the jobs before it; `seconds_left` is for denoising.
+    """A job at one moment. `place` counts the jobs before it; `waits_for` is what it needs before it can begin.
 
-    `unloadable` is True where its model could not be loaded.
+    `seconds_left` is for denoising; `unloadable` is True where its model could not be loaded.
     """
 
     id: str
@@ -35,6 +36,7 @@ class JobView:
     state: State = "queued"
     phase: Phase = "waiting"
     place: int = 0
+    waits_for: str = ""
     step: int = 0
     steps: int = 0
     preview: Pixels | None = None
@@ -105,9 +107,12 @@ class Job:
 
 
 class Jobs:
-    """A queue in front of one device."""
+    """A queue in front of one device; or, `at_once`, each job is on its way as it comes, for devices are lent to it.
 
-    def __init__(self, backend: Backend, store: Store, max_queue: int) -> None:
+    Such a job runs in the context of whoever submits it: by it ZeroGPU knows whose quota it takes.
+    """
+
+    def __init__(self, backend: Backend, store: Store, max_queue: int, at_once: bool = False) -> None:
         self._backend = backend
         self._store = store
         self._max_queue = max_queue
@@ -116,19 +121,25 @@ class Jobs:
         self._running: Job | None = None
         self._closed = False
         self._wake = threading.Condition()
-        self._worker = threading.Thread(target=self._work, name="jobs", daemon=True)
-        self._worker.start()
+        self._at_once = at_once
+        self._workers: list[threading.Thread] = []
+        if not at_once:
+            self._start(self._work)
 
     def submit(self, plan: Plan) -> Job:
         """Put a plan in the queue; raise QueueFull."""
         with self._wake:
-            self._forget_cancelled()
-            if len(self._waiting) >= self._max_queue:
-                raise QueueFull(f"{len(self._waiting)} videos are waiting already. Try again in a minute.")
-            job = Job(plan, place=len(self._waiting) + (self._running is not None))
-            self._waiting.append(job)
+            self._forget_ended()
+            before = len(self._workers if self._at_once else self._waiting)
+            if before >= self._max_queue:
+                raise QueueFull(f"{before} videos are waiting already. Try again in a minute.")
+            job = Job(plan, place=0 if self._at_once else before + (self._running is not None))
             self._remember(job)
-            self._wake.notify()
+            if self._at_once:
+                self._start(copy_context().run, self._run, job)
+            else:
+                self._waiting.append(job)
+                self._wake.notify()
         return job
 
     def get(self, job_id: str) -> Job:
@@ -142,16 +153,25 @@ class Jobs:
         """Cancel everything and wait for the running step."""
         with self._wake:
             self._closed = True
-            unfinished = [*self._waiting, *([self._running] if self._running else [])]
             self._wake.notify()
-        for job in unfinished:
+            known, workers = tuple(self._known.values()), tuple(self._workers)
+        for job in known:
             job.cancel()
-        self._worker.join()
+        for worker in workers:
+            worker.join()
+
+    def _start(self, work: Callable[..., None], *arguments: Any) -> None:
+        worker = threading.Thread(target=work, args=arguments, name="jobs", daemon=True)
+        self._workers.append(worker)
+        worker.start()
 
     def _work(self) -> None:
         while (job := self._next()) is not None:
-            if job.begin():
-                self._drive(job)
+            self._run(job)
+
+    def _run(self, job: Job) -> None:
+        if job.begin():
+            self._drive(job)
 
     def _next(self) -> Job | None:
         with self._wake:
@@ -174,7 +194,8 @@ class Jobs:
             unloadable = isinstance(error, LoadError)
             job.change(state="failed", phase="ended", error=str(error), unloadable=unloadable)
 
-    def _forget_cancelled(self) -> None:
+    def _forget_ended(self) -> None:
+        self._workers = [worker for worker in self._workers if worker.is_alive()]
         self._waiting = deque(job for job in self._waiting if not job.snapshot().final)
         self._count_places()
 
@@ -191,6 +212,8 @@ class Jobs:
 
 def _told(event: Event) -> dict[str, Any]:
     match event:
+        case Waiting(what):
+            return {"phase": "waiting", "waits_for": what}
         case Loading():
             return {"phase": "loading"}
         case Again(why):

@@ -1,8 +1,8 @@
 """The central value: a request and a model become one frozen plan, cheaply, before any device is touched."""
 
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from itertools import accumulate
 from math import log
 from pathlib import PurePath
@@ -22,7 +22,7 @@ from pipeline.memory import Machine, choose
 from pipeline.model_spec import ModelSpec
 from pipeline.pins import Given, fit_notes, given_in
 from pipeline.request import Request
-from pipeline.segments import Part, Segment
+from pipeline.segments import Kept, Part, Segment
 from pipeline.sound import Sound
 from pipeline.words import prompt_notes
 
@@ -84,6 +84,18 @@ class Plan:
         """The sentences of all segments."""
         return " ".join(segment.prompt for segment in self.segments)
 
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The files of everything that is given, and of LoRAs, each once."""
+        made = [excerpt for segment in self.segments for excerpt in segment.excerpts]
+        kept = [part.excerpt for part in self.timeline if isinstance(part, Kept)]
+        files = (*(excerpt.file for excerpt in (*made, *kept)), *(lora.file for lora in self.loras))
+        return tuple(dict.fromkeys(files))
+
+    def with_files(self, rename: Callable[[str], str]) -> "Plan":
+        """Return the plan over files of other names."""
+        return self.from_json(_with_files(self.to_json(), rename))
+
     def contract(self) -> str:
         """Say in one line what will come out and what it costs."""
         length = f"{self.num_frames} frames, {self.seconds:.1f} s" if self.num_frames > 1 else "1 picture"
@@ -96,7 +108,7 @@ class Plan:
 
     def to_recipe(self) -> dict[str, Any]:
         """Return the plan for other people: what was given by its name, without the folders of this machine."""
-        recipe: dict[str, Any] = _without_folders(self.to_json())
+        recipe: dict[str, Any] = _with_files(self.to_json(), lambda file: PurePath(file).name)
         return recipe
 
     @classmethod
@@ -161,6 +173,16 @@ def make_plan(
     )
 
 
+def place_again(plan: Plan, spec: ModelSpec, machine: Machine) -> Plan:
+    """Return a plan that was made elsewhere with its weights placed for this machine; raise CannotDo as make_plan."""
+    segment, size = plan.segments[0], (plan.width, plan.height)
+    passes = passes_of(spec, segment, plan.steps, size, plan.first_pass)
+    work = Denoising(segment.frames, passes, plan.guidance_scale).work(spec)
+    placement = choose(spec, work, machine, plan.estimate.wanted)
+    where = {name: getattr(placement, name) for name in ("policy", "beside", "tiled", "on_card", "memory_mb")}
+    return replace(plan, estimate=replace(plan.estimate, **where))
+
+
 def _effort(request: Request, words: str, spec: ModelSpec) -> tuple[int, float]:
     """Return steps and guidance scale; without words there is nothing to guide to."""
     steps = spec.steps if request.steps is None else request.steps
@@ -206,9 +228,9 @@ def _shape_of(given: Sequence[Given], spec: ModelSpec) -> str:
     return min(spec.shapes, key=lambda name: abs(log(spec.shapes[name][0] / spec.shapes[name][1] / wanted)))
 
 
-def _without_folders(value: Any, key: str = "") -> Any:
+def _with_files(value: Any, rename: Callable[[str], str], key: str = "") -> Any:
     if isinstance(value, dict):
-        return {name: _without_folders(part, name) for name, part in value.items()}
+        return {name: _with_files(part, rename, name) for name, part in value.items()}
     if isinstance(value, list | tuple):
-        return [_without_folders(part) for part in value]
-    return PurePath(value).name if key == "file" else value
+        return [_with_files(part, rename) for part in value]
+    return rename(value) if key == "file" else value

@@ -2,8 +2,9 @@
 
 import logging
 import os
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pipeline.errors import BadRequest
@@ -12,6 +13,8 @@ ROOT = Path(__file__).resolve().parents[1]
 ASSETS = ROOT / "assets"
 # The policies of pipeline/memory.py, which stands above this module.
 MEMORY = ("whole", "fp8", "int8", "group", "sequential")
+# As long as `secrets.token_urlsafe(16)`, short of two characters.
+LEAST_KEY = 20
 HUB = Path("~/.cache/huggingface/hub").expanduser()
 HUB_ENDPOINT = "https://huggingface.co"
 
@@ -44,6 +47,7 @@ class Settings:
     """Where the app listens, keeps its runs and computes.
 
     `model` is the one to begin with, where somebody named it; `fetched_at_start` are those to download before that.
+    `space` is another Onetake that runs its plans, by its address or as user/name; `key` is the secret that both know.
     """
 
     host: str = "127.0.0.1"
@@ -60,6 +64,8 @@ class Settings:
     on_zerogpu: bool = False
     on_space: bool = False
     max_queue: int = 20
+    space: str = ""
+    key: str = field(default="", repr=False)
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] | None = None) -> "Settings":
@@ -81,7 +87,25 @@ class Settings:
             on_zerogpu=on_zerogpu,
             on_space=on_space,
             max_queue=_whole(env, "ONETAKE_MAX_QUEUE", cls.max_queue, most=1000),
-        )
+            key=_key(env),
+        ).with_space(env.get("ONETAKE_SPACE") or "")
+
+    def with_space(self, space: str) -> "Settings":
+        """Return the settings with another Onetake to run the plans, none for ""; raise BadRequest without a key."""
+        space = space.rstrip("/")
+        if not space:
+            return replace(self, space="")
+        if not re.fullmatch(r"https?://[^\s/@]+(/\S*)?|[\w.-]+/[\w.-]+", space):
+            raise BadRequest(
+                "space", "The Space that runs the plans is named by user/name, or by its address with https."
+            )
+        if self.on_zerogpu:
+            raise BadRequest("space", "A ZeroGPU Space runs its plans itself. Leave ONETAKE_SPACE out.")
+        if not self.key:
+            raise BadRequest(
+                "key", f"{space} runs plans of who has its key. Set ONETAKE_KEY to the same secret there and here."
+            )
+        return replace(self, space=space)
 
 
 def _whole(env: Mapping[str, str], name: str, default: int, most: int) -> int:
@@ -89,6 +113,14 @@ def _whole(env: Mapping[str, str], name: str, default: int, most: int) -> int:
     if not (text.isascii() and text.isdigit() and 1 <= int(text) <= most):
         raise BadRequest(name, f"{name} is {text!r}: set it to a whole number from 1 to {most}.")
     return int(text)
+
+
+def _key(env: Mapping[str, str]) -> str:
+    key = env.get("ONETAKE_KEY") or ""
+    if key and (len(key) < LEAST_KEY or not key.isascii()):
+        # What was given is not said: it may be half of a secret.
+        raise BadRequest("ONETAKE_KEY", f"ONETAKE_KEY is too easy. Set it to {LEAST_KEY} ASCII characters or more.")
+    return key
 
 
 def _hub(env: Mapping[str, str]) -> Path:

@@ -17,13 +17,14 @@ from typing import Any, Literal
 from pipeline.errors import NotFound, RunFailed
 from pipeline.estimate import Speed
 from pipeline.events import Latents
-from pipeline.latents import read_latents, tells_its_size
+from pipeline.latents import is_latents, read_latents, tells_its_size
 from pipeline.model_spec import ModelSpec
 from pipeline.plan import Plan, measured_speed
 
 RUN_FILE = "run.json"
 POSTER = "poster.webp"
 LATENTS = "latents.safetensors"
+LAST = "last.png"
 # Few, so that the estimate follows a machine that has become faster or slower.
 RUNS_TO_MEASURE = 5
 MARK = 20
@@ -35,7 +36,10 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Run:
-    """A finished run. `created` is ISO 8601 in UTC; timings are in seconds; `revision` is a hosted model's commit."""
+    """A finished run. `created` is ISO 8601 in UTC; timings are in seconds; `revision` is a hosted model's commit.
+
+    `where` is the Space that made it, nothing where this machine did.
+    """
 
     id: str
     created: str
@@ -49,11 +53,13 @@ class Run:
     measures: dict[str, float] = field(default_factory=dict)
     sha256: str = ""
     revision: str = ""
+    where: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return the run as values that json can write."""
         own = {"id": self.id, "state": self.state, "created": self.created, "file": str(self.file)}
-        own |= {"revision": self.revision} if self.revision else {}
+        told = {"revision": self.revision, "where": self.where}
+        own |= {name: value for name, value in told.items() if value}
         costs = {"timings": self.timings, "peak_memory_mb": self.peak_memory_mb, "measures": self.measures}
         return own | {"poster": str(self.poster), "plan": self.plan.to_json(), "notes": list(self.notes)} | costs
 
@@ -80,6 +86,11 @@ class Draft:
     def latents(self) -> Path:
         """Where the unmarked latents go; they are never served."""
         return self.folder / LATENTS
+
+    @property
+    def last(self) -> Path:
+        """Where the last frame goes as it was made, for takes that go on from it; it is never served."""
+        return self.folder / LAST
 
     @property
     def unmarked(self) -> Path:
@@ -175,9 +186,16 @@ class Store:
         """Read the unmarked latents of a run; raise NotFound when they are gone."""
         return read_latents(run.file.parent / LATENTS)
 
-    def speed(self, spec: ModelSpec) -> Speed:
-        """Return what the newest finished runs of a model measured on this machine."""
-        done = (run for run in self.list() if run.state == "done" and run.plan.model == spec.name)
+    def last_frame(self, run: Run) -> Path:
+        """Return the file whose last frame is a run's, without loss where one was kept; old runs have their clip."""
+        if (kept := run.file.parent / LAST).is_file():
+            return kept
+        source = self.find_source(RUN + run.id)
+        return run.file if is_latents(source) else Path(source)
+
+    def speed(self, spec: ModelSpec, where: str = "") -> Speed:
+        """Return what the newest finished runs of a model measured on this machine, or on a Space."""
+        done = (run for run in self.list() if run.state == "done" and (run.plan.model, run.where) == (spec.name, where))
         return measured_speed(((run.plan, run.timings) for run in islice(done, RUNS_TO_MEASURE)), spec)
 
     def _readable(self, path: Path) -> Run | None:

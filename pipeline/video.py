@@ -89,6 +89,11 @@ def write_poster(frame: Pixels, path: Path) -> None:
     Image.fromarray(frame).save(path, "WEBP", quality=88)
 
 
+def write_still(frame: Pixels, path: Path) -> None:
+    """Write one frame (height, width, 3) as PNG, without loss."""
+    Image.fromarray(frame).save(path, "PNG")
+
+
 def _resize(piece: Pixels, size: tuple[int, int]) -> Pixels:
     pictures = [Image.fromarray(frame).resize(size, Image.Resampling.LANCZOS) for frame in piece]
     return np.stack([np.asarray(picture) for picture in pictures])

@@ -6,8 +6,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.request import urlopen
@@ -34,10 +34,12 @@ class Server:
 
 
 @contextmanager
-def running_app(home: Path, port: int | None = None, root: Path = ROOT, **env: str) -> Iterator[Server]:
+def running_app(
+    home: Path, port: int | None = None, root: Path = ROOT, command: Sequence[str] = ("app.py",), **env: str
+) -> Iterator[Server]:
     """Start the app of a folder on a port (a free one by default), wait for its line, and end it afterwards."""
     started = time.monotonic()
-    process = _start(home, port or _free_port(), root, env)
+    process = _start(command, root, {"ONETAKE_HOME": str(home), "PORT": str(port or _free_port())} | env)
     try:
         assert process.stdout
         line = process.stdout.readline()
@@ -47,14 +49,17 @@ def running_app(home: Path, port: int | None = None, root: Path = ROOT, **env: s
             assert answer.status == 200
         yield Server(url, home, line, time.monotonic() - started, process)
     finally:
-        process.kill()
+        # With the forks that hold its pipes, which would keep a reader waiting.
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
 
 
-def _start(home: Path, port: int, root: Path, more: dict[str, str]) -> "subprocess.Popen[str]":
-    env = os.environ | {"ONETAKE_HOME": str(home), "HOST": "127.0.0.1", "PORT": str(port)} | more
+def _start(command: Sequence[str], root: Path, more: dict[str, str]) -> "subprocess.Popen[str]":
+    env = os.environ | {"HOST": "127.0.0.1"} | more
     pipe = subprocess.PIPE
-    return subprocess.Popen([sys.executable, "app.py"], cwd=root, env=env, text=True, stdout=pipe, stderr=pipe)
+    command = [sys.executable, *command]
+    return subprocess.Popen(command, cwd=root, env=env, text=True, stdout=pipe, stderr=pipe, start_new_session=True)
 
 
 def _free_port() -> int:

@@ -11,7 +11,8 @@ from conftest import SMALL
 from test_layouts import film
 from test_ltx import run as run_segment
 
-from pipeline.backends.local import LocalBackend, Take
+from pipeline.backends.local import LocalBackend
+from pipeline.backends.take import Take
 from pipeline.errors import BadRequest, NotFound
 from pipeline.events import Pixels
 from pipeline.footage import Excerpt, read_clip

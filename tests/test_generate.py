@@ -8,7 +8,8 @@ from conftest import MakePlan
 from safetensors.numpy import load_file
 from test_ltx import run as run_segment
 
-from pipeline.backends.local import LocalBackend, Take
+from pipeline.backends.local import LocalBackend
+from pipeline.backends.take import Take
 from pipeline.errors import BadClip, Cancelled, CannotDo, RunFailed
 from pipeline.events import IsCancelled, Listener, Loading, Step
 from pipeline.generate import Decoding, Event, Finished, generate

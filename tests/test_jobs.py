@@ -1,14 +1,19 @@
 import threading
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from dataclasses import replace
 
 import pytest
 from conftest import MakePlan
 
 from pipeline.backends.local import LocalBackend
+from pipeline.backends.take import Take
 from pipeline.errors import NotFound, QueueFull
+from pipeline.events import IsCancelled, Listener
 from pipeline.jobs import REMEMBERED, Job, Jobs, JobView
+from pipeline.plan import Plan
 from pipeline.segments import Segment
+from pipeline.settings import Settings
 from pipeline.store import Store
 
 LONG = {"steps": 100, "frames": 17}
@@ -148,4 +153,28 @@ def test_ended_jobs_are_forgotten_in_the_end(backend: LocalBackend, store: Store
     with pytest.raises(NotFound):
         jobs.get(first.id)
     assert jobs.get(running.id) is running
+    jobs.close()
+
+
+def test_where_devices_are_lent_jobs_begin_at_once_and_know_who_asked(
+    settings: Settings, store: Store, plan_for: MakePlan
+) -> None:
+    visitor: ContextVar[str] = ContextVar("visitor")
+    together, asked = threading.Barrier(2), list[str]()
+
+    class Lent(LocalBackend):
+        def run(self, plan: Plan, on_event: Listener, cancelled: IsCancelled) -> Take:
+            asked.append(visitor.get())
+            together.wait(60)
+            return super().run(plan, on_event, cancelled)
+
+    jobs = Jobs(Lent(settings), store, max_queue=2, at_once=True)
+    begun = []
+    for name in ("one", "two"):
+        visitor.set(name)
+        begun.append(jobs.submit(plan_for(steps=1)))
+    with pytest.raises(QueueFull):
+        jobs.submit(plan_for())
+    assert [last(job).state for job in begun] == ["done", "done"]
+    assert sorted(asked) == ["one", "two"]
     jobs.close()

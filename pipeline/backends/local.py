@@ -1,9 +1,9 @@
 """The device of this machine: one model stays loaded, and one thread does all the work."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from copy import copy
 from importlib import import_module
 from itertools import islice
 from pathlib import Path
@@ -14,7 +14,8 @@ from PIL import Image
 
 from pipeline.backends.machine import look_at_machine
 from pipeline.backends.second_chance import SecondChance
-from pipeline.downloads import commit_of, model_folder
+from pipeline.backends.take import Take
+from pipeline.downloads import commit_of, is_here, model_folder
 from pipeline.errors import CannotDo
 from pipeline.events import IsCancelled, Latents, Listener, Loading, Pixels, Step
 from pipeline.footage import Excerpt, read_clip
@@ -35,32 +36,16 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
-class Take:
-    """What a backend made: latents, and their frames, decoded only as they are read. Timings in seconds.
-
-    `revision` is the commit of a hosted model's weights. `notes` say what went otherwise than planned, and are complete
-    when all frames are read.
-    """
-
-    latents: Latents
-    frames: Iterator[Pixels]
-    steps_done: int
-    steps: int
-    timings: dict[str, float]
-    measures: dict[str, float]
-    revision: str = ""
-    notes: Sequence[str] = ()
-
-
 class LocalBackend:
     """Runs plans on the processor or the card that the settings name."""
+
+    on_zerogpu = False
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         # One thread is the device's lock. It is also the only one in which torch computes: a second one would bring
         # its own team of OpenMP threads, more than there are cores, and slow both by a quarter.
-        self._device = ThreadPoolExecutor(max_workers=1, thread_name_prefix="device")
+        self._device = _one_thread()
         self._family: Family | None = None
         self._policy: Policy = "whole"
 
@@ -68,6 +53,10 @@ class LocalBackend:
     def loaded(self) -> str | None:
         """The name of the model that is ready, if any."""
         return self._family.spec.name if self._family else None
+
+    def has(self, spec: ModelSpec) -> bool:
+        """Return whether a model's files are all on this machine."""
+        return is_here(spec, self._settings)
 
     def warm(self, model: str) -> "Family":
         """Load a model ahead of its first run, and return it."""
@@ -82,13 +71,15 @@ class LocalBackend:
         _refuse_many(plan)
         return self.call(lambda: self._run(plan, on_event, cancelled))
 
-    def last_frame(self, model: str, latents: Latents) -> Pixels:
-        """Decode the last frame (height, width, 3) of a clip from its latents."""
-        return self.call(lambda: self._load(get_model(model)).codec.last_frame(latents))
+    def load_here(self, model: str) -> None:
+        """Load a model in the thread that asks: what ZeroGPU puts in a card's place is seen in the main thread only."""
+        self._load(get_model(model))
 
-    def device_memory_mb(self) -> float | None:
-        """Return the peak of the card's memory in MB, or None on a processor."""
-        return self._family.device_memory_mb() if self._family else None
+    def forked(self) -> "LocalBackend":
+        """Return this backend for a fork: with the model that is loaded, and a thread, which no fork inherits."""
+        here = copy(self)
+        here._device = _one_thread()
+        return here
 
     def _run(self, plan: Plan, on_event: Listener, cancelled: IsCancelled) -> Take:
         chance = SecondChance(plan, self._let_go, on_event)
@@ -113,8 +104,20 @@ class LocalBackend:
         clock.lap("denoise")
         measures = {} if sample.change is None else {"change": sample.change}
         pieces = _Pieces(lambda plan: _pieces(self._placed(plan), plan, sample.latents, read))
-        made = (sample.latents, self._on_device(lambda: chance(pieces.following)), sample.steps_done, sample.steps)
-        return Take(*made, clock.laps, measures, commit_of(spec, self._settings), chance.notes)
+        return Take(
+            sample.latents,
+            self._on_device(lambda: chance(pieces.following)),
+            sample.steps_done,
+            sample.steps,
+            clock.laps,
+            measures,
+            self._peak_mb,
+            commit_of(spec, self._settings),
+            notes=chance.notes,
+        )
+
+    def _peak_mb(self) -> float | None:
+        return self._family.device_memory_mb() if self._family else None
 
     def _text(self, family: "Family", plan: Plan) -> "TextEmbeds":
         """Encode a prompt, or remember it; its encoder stays in memory only beside a transformer that leaves room."""
@@ -245,6 +248,10 @@ def _made(family: "Family", plan: Plan, latents: Latents, part: Made, read: _Rea
         return made
     one, other = read(segment.source.clip), read(segment.source.other)
     return feather(made, one[-len(made) :], other[: len(made)])
+
+
+def _one_thread() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(max_workers=1, thread_name_prefix="device")
 
 
 class _Clock:

@@ -57,6 +57,7 @@ def _facts(run: Run) -> tuple[tuple[str, str], ...]:
     made = datetime.fromisoformat(run.created)
     return (
         ("Made", f"{made:%Y-%m-%d %H:%M} UTC in {run.timings['total']:.1f} s"),
+        *([("On", run.where)] if run.where else []),
         ("Peak memory", f"{run.peak_memory_mb:.0f} MB"),
     )
 

@@ -81,6 +81,8 @@ class Desk:
     def _contract(self, composer: Composer, values: dict[Component, Any], prompt: str) -> str:
         spec = self._chosen(composer, values)
         if not self.house.is_here(spec):
+            if not self.house.downloads:
+                return refusal(self.house.absent(spec))
             accepted = licence_accepted(spec, self.house.settings)
             return offer(spec, self.house.fetches.view(spec.name), accepted)
         if missing := composer.missing(values):
@@ -90,7 +92,9 @@ class Desk:
             plan = self.house.plan(composer.read(values, prompt if prompt.strip() else unwritten))
         except OnetakeError as error:
             return refusal(error)
-        return f'<p class="promise">{escape(plan.contract())}</p>{licence(spec)}{details.notes_list(plan.notes)}'
+        return (
+            f'<p class="promise">{escape(self.house.contract(plan))}</p>{licence(spec)}{details.notes_list(plan.notes)}'
+        )
 
     def _chosen(self, composer: Composer, values: dict[Component, Any]) -> ModelSpec:
         """Return the model of a tab, which in one that was never opened may say nothing."""

@@ -23,10 +23,10 @@ WORDS = {"loading": "loading", "ready": "ready", "failed": "not loaded"}
 def header(house: House) -> str:
     """Return the header: the model in use, and those on their way; one that could not be loaded says why."""
     warm_up = house.warm_up
-    device = "this GPU" if house.settings.device == "cuda" else "this CPU"
     return (
         f'<div class="brand">{LOGO}<h1>Onetake</h1></div>'
-        f'<p class="standing" role="status"><b>{escape(_in_use(house).title)}</b><span>{device}</span>'
+        f'<p class="standing" role="status"><b>{escape(_in_use(house).title)}</b>'
+        f"<span>{escape(_where(house))}</span>"
         f'<span class="state is-{warm_up.state}">{WORDS[warm_up.state]}</span>{_on_their_way(house)}</p>'
         '<button id="theme" type="button" aria-label="Switch between light and dark">'
         f"{HALF_MOON}</button>"
@@ -42,6 +42,15 @@ def _on_their_way(house: House) -> str:
     running = [fetch for fetch in house.fetches.views() if fetch.state == "running"]
     shares = [(get_model(fetch.model).title, fetch.done / max(fetch.total, 1)) for fetch in running]
     return "".join(f'<span class="state is-loading">{escape(title)} {share:.0%}</span>' for title, share in shares)
+
+
+def _where(house: House) -> str:
+    if space := house.settings.space:
+        # Once it has said so.
+        return f"on {space.partition('://')[2] or space}" + (", ZeroGPU" if house.backend.on_zerogpu else "")
+    if house.backend.on_zerogpu:
+        return "ZeroGPU"
+    return "this GPU" if house.settings.device == "cuda" else "this CPU"
 
 
 def _why(warm_up: WarmUp) -> str:

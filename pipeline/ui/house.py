@@ -2,27 +2,26 @@
 
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
-from pipeline.backends.local import LocalBackend
+from pipeline.backends.choice import Device
 from pipeline.backends.machine import look_at_machine
-from pipeline.downloads import is_here, not_downloaded
+from pipeline.downloads import not_downloaded
 from pipeline.errors import NotDownloaded, NotFound
 from pipeline.estimate import Speed
 from pipeline.fetches import Fetches
 from pipeline.hub_loras import fetch_lora, find_lora
 from pipeline.jobs import Job, Jobs, JobView
-from pipeline.latents import is_latents
 from pipeline.memory import Machine
 from pipeline.model_spec import ModelSpec
 from pipeline.models import EMBEDDED, MODELS, default_model, get_model
 from pipeline.plan import Plan, make_plan
+from pipeline.quota import gpu_seconds
 from pipeline.request import Request, parse_request, with_sources
 from pipeline.settings import Settings
-from pipeline.store import RUN, Store
+from pipeline.store import Store
 from pipeline.ui.rows import Rows
 from pipeline.ui.warmup import WarmUp
 from pipeline.video import read_frames
@@ -36,7 +35,7 @@ class House:
     store: Store
     settings: Settings
     warm_up: WarmUp
-    backend: LocalBackend
+    backend: Device
     fetches: Fetches
     machine: Machine = field(default_factory=Machine)
     speeds: dict[str, Speed] = field(default_factory=dict)
@@ -49,12 +48,17 @@ class House:
     @property
     def rows(self) -> Rows:
         """The models that the page offers; on a Space, those that its owner has placed there."""
-        offered = [spec for spec in MODELS if not self.settings.on_space or self.is_here(spec)]
+        offered = [spec for spec in MODELS if self.downloads or self.is_here(spec)]
         return Rows(tuple(offered), self.spec)
 
+    @property
+    def downloads(self) -> bool:
+        """Whether models can be downloaded: on a Space its owner places them, also on one that only runs the plans."""
+        return not (self.settings.on_space or self.settings.space)
+
     def is_here(self, spec: ModelSpec) -> bool:
-        """Return whether a model's files are all on this machine."""
-        return is_here(spec, self.settings)
+        """Return whether a model's files are all where plans are run."""
+        return self.backend.has(spec)
 
     def pulse(self) -> str:
         """Return a word that is another one whenever a download has gone on."""
@@ -78,30 +82,37 @@ class House:
         """Keep copies of what a request gives, and queue its plan; raise NotDownloaded without its model's files."""
         fetch = partial(fetch_lora, settings=self.settings)
         plan = self._plan(with_sources(parse_request(asked), self.store.keep_source, fetch))
-        self._refuse_absent(get_model(plan.model))
+        if not self.is_here(spec := get_model(plan.model)):
+            raise self.absent(spec)
         return self.jobs.submit(plan)
 
-    def _refuse_absent(self, spec: ModelSpec) -> None:
-        if self.is_here(spec):
-            return
-        if self.settings.on_space:
-            raise NotDownloaded(f"{spec.title} is not on this Space. Choose another model.")
-        raise not_downloaded(spec)
+    def absent(self, spec: ModelSpec) -> NotDownloaded:
+        """Return the error for a model that is not here."""
+        if self.downloads:
+            return not_downloaded(spec)
+        return NotDownloaded(f"{spec.title} is not on {self.settings.space or 'this Space'}. Choose another model.")
 
     def _plan(self, request: Request) -> Plan:
         spec = get_model(request.model) if request.model else self.spec
         if spec.name not in self.speeds:
-            self.speeds[spec.name] = self.store.speed(spec)
-        return make_plan(request, spec, self.speeds[spec.name], machine=look_at_machine(self.settings))
+            self.speeds[spec.name] = self.store.speed(spec, self.settings.space)
+        plan = make_plan(request, spec, self.speeds[spec.name], machine=look_at_machine(self.settings))
+        if self.backend.on_zerogpu:
+            gpu_seconds(plan)  # raises what no visitor could be lent
+        return plan
+
+    def contract(self, plan: Plan) -> str:
+        """Say what comes out of a plan and what it costs, a visitor's quota included."""
+        if not self.backend.on_zerogpu:
+            return plan.contract()
+        asked = f"{plan.contract()}; asks for {gpu_seconds(plan)} s of your ZeroGPU quota"
+        # A visitor is known by the open page; where a Space of one's own is asked, it is this machine that asks.
+        return asked if self.settings.space else f"{asked}. Keep this page open until it has a GPU."
 
     def last_picture(self, run_id: str) -> Image.Image:
         """Return a run's last frame as it was made, or spliced; raise an OnetakeError without the run."""
-        run = self.store.get(run_id)
-        source = self.store.find_source(RUN + run_id)
-        if not is_latents(source):
-            *_, last = read_frames(Path(source))
-            return Image.fromarray(last)
-        return Image.fromarray(self.backend.last_frame(run.plan.model, self.store.latents(run)))
+        *_, last = read_frames(self.store.last_frame(self.store.get(run_id)))
+        return Image.fromarray(last)
 
     def find_job(self, job_id: str | None) -> Job | None:
         """Return a job that this process knows, None otherwise."""

@@ -38,14 +38,14 @@ class ModelChoice:
     def choose(self, composer: Composer, name: str, job_id: str | None) -> Updates:
         """Set the controls to a model's row, and ask the Hub about one that is not here."""
         spec = get_model(name)
-        if not self.desk.house.is_here(spec):
+        if self.desk.house.downloads and not self.desk.house.is_here(spec):
             self.desk.house.fetches.ask(spec)
         return {**composer.follow(spec), **self.desk.stir(job_id)}
 
     def fetch(self, job_id: str | None, event: gr.EventData) -> Updates:
         """Keep that the licence was accepted, and begin the download; on a Space there is none."""
         spec, house = get_model(event.model), self.desk.house
-        if not house.settings.on_space and not spec.embedded:
+        if house.downloads and not spec.embedded:
             accept_licence(spec, house.settings)
             house.fetches.start(spec)
         return self.desk.stir(job_id)

@@ -13,6 +13,7 @@ from pipeline.ui.desk import Desk
 from pipeline.ui.header import header
 from pipeline.ui.house import House
 from pipeline.ui.join_tab import build_join_tab
+from pipeline.ui.lending import add_lending
 from pipeline.ui.model_choice import wire_models
 from pipeline.ui.restyle_tab import build_restyle_tab
 from pipeline.ui.stage import build_stage
@@ -49,6 +50,7 @@ def build_page(house: House) -> gr.Blocks:
         _wire_library(desk, follows)
         wire_models(page, desk)
         add_endpoints(house)
+        add_lending(house)
     return page
 
 

@@ -94,6 +94,8 @@ def animated(frames: np.ndarray, plan: Plan, clock: float | None = None) -> str:
 def _going_on(view: JobView) -> str:
     if view.place:
         return f"{view.place} before yours"
+    if view.phase == "waiting" and view.waits_for:
+        return f"Waiting for {view.waits_for}"
     if view.phase != "denoising":
         return (view.phase == "loading" and view.note) or PHASES[view.phase]
     left = "" if view.seconds_left is None else f" · {time_left(view.seconds_left)}"
