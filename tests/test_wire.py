@@ -9,7 +9,7 @@ from conftest import MakePlan
 from pipeline.backends.crossing import Crossing, Ended, Sampled
 from pipeline.backends.wire import Message, pack, pack_plan, unpack, unpack_plan
 from pipeline.errors import BadRequest, Cancelled, CannotDo, LoadError, OnetakeError, OutOfStep
-from pipeline.events import Loading, Pixels, Step, Waiting
+from pipeline.events import Again, Loading, Pixels, Step, Waiting
 from pipeline.settings import ROOT
 
 CLIP = str(ROOT / "assets" / "examples" / "ball.mp4")
@@ -23,7 +23,9 @@ def smooth(*shape: int) -> Pixels:
     return np.linspace(0, 255, int(np.prod(shape))).reshape(shape).astype(np.uint8)
 
 
-@pytest.mark.parametrize("event", [Waiting("a GPU"), Loading("Tabletop"), Ended(812.5), Again("Memory ran out."), Step(3, 8, None, 1.25)])
+@pytest.mark.parametrize(
+    "event", [Waiting("a GPU"), Loading("Tabletop"), Ended(812.5), Again("Memory ran out."), Step(3, 8, None, 1.25)]
+)
 def test_events_come_as_they_were(event: Crossing) -> None:
     assert across(event) == [event]
 
