@@ -106,6 +106,8 @@ def _packed(name: str, value: Any) -> Any:
 
 
 def _unpacked(name: str, value: Any) -> Any:
+    if name == "notes":
+        return tuple(value)
     if name == "latents":
         return load(base64.b64decode(value))["latents"]
     if name == "preview" and value is not None:
