@@ -37,7 +37,7 @@ class Plan:
 
     `timeline` is what the take is spliced from, nothing where it is the segments alone. Width and height in pixels
     are those of its latents and frames; `first_pass` is the (width, height) at which it is made before the model
-    doubles it, and `delivered` that of the file where it is another.
+    doubles it, `delivered` that of the file, and `asked` that asked for, each where it is another.
     """
 
     task: str
@@ -53,6 +53,7 @@ class Plan:
     notes: tuple[str, ...] = ()
     delivered: tuple[int, int] | None = None
     first_pass: tuple[int, int] | None = None
+    asked: tuple[int, int] | None = None
     timeline: tuple[Part, ...] = ()
     sound: Sound | None = None
     loras: tuple[Adapter, ...] = ()
@@ -167,6 +168,7 @@ def make_plan(
         notes=(*notes, *delivery.notes, *placement.notes, *prompt_notes(segment.prompt, spec), *lora_notes),
         delivered=delivery.delivered,
         first_pass=delivery.first_pass,
+        asked=None if delivery.made == size else size,
         timeline=layout.timeline,
         sound=layout.sound,
         loras=loras,

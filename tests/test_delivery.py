@@ -30,6 +30,7 @@ def test_more_lines_than_a_model_makes_are_made_in_two_passes(ltx: ModelSpec) ->
         "Made at 768×512, doubled and refined to 1536×1024 by the model itself.",
         "1536×1024 is delivered as 1080×720: made smaller.",
     )
+    assert made.asked == (768, 512)
     assert Plan.from_json(made.to_json()) == made
 
 
@@ -48,7 +49,7 @@ def test_a_file_as_large_as_the_second_pass_is_not_resized(ltx: ModelSpec) -> No
 def test_fewer_lines_need_one_pass(ltx: ModelSpec) -> None:
     made = plan(ltx, deliver="480p")
     assert (made.first_pass, made.width, made.height, made.delivered) == (None, 768, 512, (720, 480))
-    assert plan(ltx).first_pass is None
+    assert (plan(ltx).first_pass, plan(ltx).asked) == (None, None)
 
 
 def test_what_is_too_large_to_double_is_enlarged(ltx: ModelSpec) -> None:

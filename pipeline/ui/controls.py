@@ -123,10 +123,11 @@ class Controls:
         }
 
     def _restore_size(self, plan: Plan, spec: ModelSpec) -> dict[Block, Any]:
-        named = [n for n, size in spec.shapes.items() if size == (plan.width, plan.height)]
+        width, height = plan.asked or (plan.width, plan.height)
+        named = [n for n, size in spec.shapes.items() if size == (width, height)]
         if named:
             return {self.shape: gr.Radio(_shapes(spec, self.follows), value=named[0]), self.width: "", self.height: ""}
-        return {self.width: str(plan.width), self.height: str(plan.height)}
+        return {self.width: str(width), self.height: str(height)}
 
     def _restore_length(self, plan: Plan, spec: ModelSpec) -> dict[Block, Any]:
         seconds = (plan.num_frames - 1) / plan.fps
@@ -251,8 +252,6 @@ def _memory(task: str) -> gr.Dropdown:
 def _sampling(task: str, spec: ModelSpec) -> tuple[gr.Slider, gr.Slider]:
     steps = build_slider("Steps", f"{task}-steps", _steps(spec), spec.steps)
     guidance = build_slider("Guidance", f"{task}-guidance", _guidance(spec), spec.guidance_scale)
-    for slider in (steps, guidance):
-        slider.visible = slider.minimum < slider.maximum
     return steps, guidance
 
 

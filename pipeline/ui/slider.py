@@ -18,24 +18,27 @@ gr.Slider.preprocess = _as_it_is  # type: ignore[method-assign, assignment]
 
 
 def build_slider(label: str, elem_id: str, ends_and_step: Range, value: float) -> gr.Slider:
-    """Build a slider whose value is judged by the plan."""
-    least, most, step = ends_and_step
+    """Build a slider whose value is judged by the plan; one without a choice is not shown."""
     return gr.Slider(
-        least,
-        most,
         value=value,
-        step=step,
         label=label,
         elem_id=elem_id,
         elem_classes="the-slider",
         buttons=[],
         min_width=140,
         scale=3,
+        **_ends(ends_and_step),
     )
 
 
 def resized(ends_and_step: Range, value: float | None = None, visible: bool = True) -> gr.Slider:
     """Return a slider's new range, with a value or the one that it has; one without a choice is not shown."""
-    least, most, step = ends_and_step
     changed: dict[str, Any] = {} if value is None else {"value": value}
-    return gr.Slider(least, most, step=step, visible=visible and least < most, **changed)
+    ends = _ends(ends_and_step)
+    return gr.Slider(**changed | ends | {"visible": visible and ends["visible"]})
+
+
+def _ends(ends_and_step: Range) -> dict[str, Any]:
+    least, most, step = ends_and_step
+    # Gradio refuses to make a slider without a choice, also one that is not shown.
+    return {"minimum": least, "maximum": max(most, least + step), "step": step, "visible": least < most}
