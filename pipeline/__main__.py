@@ -8,15 +8,13 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from pipeline.backends.machine import look_at_machine
+from pipeline.backends.choice import Device, open_backend
 from pipeline.commands import make_parser
 from pipeline.downloads import is_here, not_downloaded
 from pipeline.errors import BadRequest, Cancelled, NotFound, OnetakeError, RunFailed
-from pipeline.events import Again, Loading, Step, Waiting
+from pipeline.events import Again, Loading, Step, Told, Waiting
 from pipeline.hub_loras import fetch_lora, find_lora
-from pipeline.memory import Machine
 from pipeline.model_commands import add_model_commands
-from pipeline.model_spec import ModelSpec
 from pipeline.models import default_model, get_model
 from pipeline.plan import Plan, make_plan
 from pipeline.request import parse_request, with_sources
@@ -44,11 +42,12 @@ def make(options: argparse.Namespace) -> int:
     if options.space:
         settings = settings.with_space(options.space)
     store = Store(settings.home)
-    plan = _plan(options, settings, store)
+    backend = _open(settings)
+    plan = _plan(options, settings, store, backend)
     _check_output(options.output, plan)
     _check_model(plan, settings)
     say(plan.contract(), *plan.notes)
-    run = _drive(plan, settings, store)
+    run = _drive(plan, backend, store)
     file = run.file if options.output is None else _copy(run.file, options.output)
     print(json.dumps(run.to_json() | {"file": str(file)}) if options.json else file)
     return 0 if run.state == "done" else STOPPED
@@ -60,7 +59,23 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _plan(options: argparse.Namespace, settings: Settings, store: Store) -> Plan:
+def _open(settings: Settings) -> Device:
+    if not settings.space:
+        return open_backend(settings)
+    from pipeline.backends.space import SpaceBackend
+
+    backend = SpaceBackend(settings)
+    # A plan is made for the card that it is going to run on.
+    backend.meet(_say_what)
+    return backend
+
+
+def _say_what(event: Told) -> None:
+    if isinstance(event, Waiting):
+        say(f"waiting for {event.what}")
+
+
+def _plan(options: argparse.Namespace, settings: Settings, store: Store, backend: Device) -> Plan:
     width, height = options.size or (None, None)
     given = {name: getattr(options, name) for name in options.own if getattr(options, name) is not None}
     asked = {
@@ -80,8 +95,8 @@ def _plan(options: argparse.Namespace, settings: Settings, store: Store) -> Plan
         "loras": options.lora,
     }
     request = with_sources(parse_request(asked | given), store.keep_source, partial(_fetch_lora, settings=settings))
-    machine = look_at_machine(settings)
-    spec = get_model(request.model) if request.model else _default(settings, machine)
+    machine = backend.machine()
+    spec = get_model(request.model) if request.model else default_model(machine, backend.has, settings.model)
     return make_plan(request, spec, store.speed(spec, settings.space), machine=machine)
 
 
@@ -89,10 +104,6 @@ def _fetch_lora(source: str, settings: Settings) -> str:
     if find_lora(source, settings) == source:
         say(f"fetching {source}")
     return fetch_lora(source, settings)
-
-
-def _default(settings: Settings, machine: Machine) -> ModelSpec:
-    return default_model(machine, lambda spec: is_here(spec, settings), settings.model)
 
 
 def _check_model(plan: Plan, settings: Settings) -> None:
@@ -118,15 +129,14 @@ def _copy(file: Path, output: Path) -> Path:
         raise RunFailed(f"{output} cannot be written: {error.strerror}. The video is kept as {file}.") from error
 
 
-def _drive(plan: Plan, settings: Settings, store: Store) -> Run:
-    from pipeline.backends.choice import open_backend
+def _drive(plan: Plan, backend: Device, store: Store) -> Run:
     from pipeline.generate import Finished, generate
 
     stop = stop_on_interrupt()
-    for event in generate(plan, open_backend(settings), store, stop.is_set):
+    for event in generate(plan, backend, store, stop.is_set):
         match event:
-            case Waiting(what):
-                say(f"waiting for {what}")
+            case Waiting():
+                _say_what(event)
             case Loading(model):
                 say(f"loading {model}")
             case Again(why):

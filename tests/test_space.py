@@ -161,6 +161,7 @@ def test_refusals_come_with_their_class_and_words(space: SpaceBackend, host: Ser
         run(space, replace(plan_for(), model="wan-1.3b"), [])
     assert not space.has(get_model("wan-1.3b"))
     assert space.has(get_model("tabletop"))
+    assert space.machine().ram_mb > 0 == space.machine().vram_mb
     with pytest.raises(KeyRefused, match="has another key") as stranger:
         run(SpaceBackend(Settings(space=host.url, key=KEY + "!")), plan_for(), [])
     assert KEY not in str(stranger.value)

@@ -1,16 +1,22 @@
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
 import pytest
 from conftest import MakePlan
 
-from pipeline.backends.crossing import Crossing, Ended, Sampled
-from pipeline.backends.wire import Message, pack, pack_plan, unpack, unpack_plan
+from pipeline.backends.crossing import Crossing, Ended, Sampled, crossings, take_from
+from pipeline.backends.local import LocalBackend
+from pipeline.backends.take import Take
+from pipeline.backends.wire import Message, pack, pack_plan, unpack, unpack_machine, unpack_plan
 from pipeline.errors import BadRequest, Cancelled, CannotDo, LoadError, OnetakeError, OutOfStep
-from pipeline.events import Again, Loading, Pixels, Step, Waiting
-from pipeline.settings import ROOT
+from pipeline.events import Again, IsCancelled, Listener, Loading, Pixels, Step, Waiting
+from pipeline.memory import Machine
+from pipeline.models import get_model
+from pipeline.plan import Plan, make_plan, place_again
+from pipeline.request import parse_request
+from pipeline.settings import ROOT, Settings
 
 CLIP = str(ROOT / "assets" / "examples" / "ball.mp4")
 
@@ -109,3 +115,37 @@ def test_a_plan_of_another_version_is_refused(plan_for: MakePlan, change: dict[s
         unpack_plan(sent | changed, [])
     with pytest.raises(OutOfStep):
         unpack_plan({}, [])
+
+
+def test_what_is_told_of_a_card_arrives() -> None:
+    card = Machine(24_000, 64_000, (8, 9), torchao=True, wanted="fp8")
+    assert unpack_machine(json.loads(json.dumps(asdict(card)))) == card
+    with pytest.raises(OutOfStep, match="Update both"):
+        unpack_machine({"vram_mb": "much"})
+
+
+def test_a_plan_is_placed_again_for_what_it_runs_on() -> None:
+    spec, asked = get_model("ltx-13b"), parse_request({"task": "text", "prompt": "a ball", "seed": 7})
+    large, small = Machine(141_000, 200_000, (9, 0)), Machine(24_000, 64_000, (8, 9))
+    planned = {card: make_plan(asked, spec, machine=card) for card in (Machine(), small, large)}
+    assert len({plan.estimate.policy for plan in planned.values()}) == 2
+    for plan in planned.values():
+        for card, own in planned.items():
+            assert place_again(plan, spec, card).estimate == own.estimate
+
+
+def test_what_went_otherwise_than_planned_crosses_with_the_last_frame(settings: Settings, plan_for: MakePlan) -> None:
+    class Forced(LocalBackend):
+        def run(self, plan: Plan, on_event: Listener, cancelled: IsCancelled) -> Take:
+            take, notes = super().run(plan, on_event, cancelled), list[str]()
+
+            def frames() -> Any:
+                yield from take.frames
+                notes.append("Memory ran out.")
+
+            return replace(take, frames=frames(), notes=notes)
+
+    take = take_from(crossings(Forced(settings), plan_for(), lambda: False), lambda _: None, lambda: False, list)
+    assert list(take.notes) == []
+    assert sum(len(piece) for piece in take.frames) == 9
+    assert list(take.notes) == ["Memory ran out."]

@@ -1,6 +1,6 @@
 """What crosses from where the device is, in a fork or on another machine, to where the run is kept."""
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
@@ -32,7 +32,7 @@ class Ended:
     """All frames are decoded: the peak of the card's memory, or of the process, in MB, and a take's notes."""
 
     peak_mb: float
-    notes: Sequence[str] = ()
+    notes: tuple[str, ...] = ()
 
 
 # Errors cross as values, because what carries them may know no more than their names.

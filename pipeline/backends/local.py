@@ -21,7 +21,7 @@ from pipeline.events import IsCancelled, Latents, Listener, Loading, Pixels, Ste
 from pipeline.footage import Excerpt, read_clip
 from pipeline.latents import is_latents, read_latents
 from pipeline.media import fitted
-from pipeline.memory import Policy, choose, usual_work
+from pipeline.memory import Machine, Policy, choose, usual_work
 from pipeline.model_spec import ModelSpec
 from pipeline.models import get_model
 from pipeline.plan import Plan
@@ -57,6 +57,10 @@ class LocalBackend:
     def has(self, spec: ModelSpec) -> bool:
         """Return whether a model's files are all on this machine."""
         return is_here(spec, self._settings)
+
+    def machine(self) -> Machine:
+        """Return what there is to compute with now."""
+        return look_at_machine(self._settings)
 
     def warm(self, model: str) -> "Family":
         """Load a model ahead of its first run, and return it."""

@@ -14,9 +14,10 @@ from gradio_client.client import Job  # type: ignore[import-untyped]
 from pipeline.backends.crossing import Crossing, refuse_stopped, take_from
 from pipeline.backends.reach import plainly_lost, reached
 from pipeline.backends.take import Take
-from pipeline.backends.wire import VERSION, Message, out_of_step, pack_plan, unpack
+from pipeline.backends.wire import VERSION, Message, out_of_step, pack_plan, unpack, unpack_machine
 from pipeline.errors import Cancelled, ConnectionLost, NoDevice, NotDownloaded, OnetakeError
 from pipeline.events import IsCancelled, Listener, Waiting
+from pipeline.memory import Machine
 from pipeline.model_spec import ModelSpec
 from pipeline.models import get_model
 from pipeline.plan import Plan
@@ -29,10 +30,11 @@ LOOK_EVERY_S = 0.02
 
 @dataclass(frozen=True)
 class Host:
-    """What the other side says of itself: whether it asks for ZeroGPU's quota, and the models that it has."""
+    """What the other side says of itself: whether it asks for ZeroGPU's quota, its models, and what they run on."""
 
     zerogpu: bool
     models: frozenset[str]
+    machine: Machine
 
 
 class SpaceBackend:
@@ -57,10 +59,19 @@ class SpaceBackend:
         """Return whether a model is over there; until that is known, it may be."""
         return self._host is None or spec.name in self._host.models
 
+    def machine(self) -> Machine:
+        """Return what there is to compute with over there, as it was told last; nothing until then."""
+        return self._host.machine if self._host else Machine()
+
     def warm(self, model: str) -> None:
         """Wait until the other side is awake and ask who it is; raise NoDevice, or NotDownloaded for the model."""
-        with reached(self._settings, self._patience_s, lambda _: None, lambda: False) as client:
-            self._greet(client, model)
+        self.meet()
+        self._refuse_absent(model)
+
+    def meet(self, on_event: Listener = lambda _: None, cancelled: IsCancelled = lambda: False) -> None:
+        """Ask the other side who it is, ahead of a plan for it; raise NoDevice."""
+        with reached(self._settings, self._patience_s, on_event, cancelled) as client:
+            self._greet(client)
 
     def run(self, plan: Plan, on_event: Listener, cancelled: IsCancelled) -> Take:
         """Denoise a plan over there, telling each step; frames come without loss as they are decoded."""
@@ -74,11 +85,12 @@ class SpaceBackend:
         self, run: "_Run", plan: Plan, on_event: Listener, cancelled: IsCancelled
     ) -> Generator[Crossing | None, None, None]:
         with reached(self._settings, self._patience_s, on_event, cancelled) as client:
-            self._greet(client, plan.model)
+            self._greet(client)
+            self._refuse_absent(plan.model)
             yield from run.crossings(client, plan)
 
-    def _greet(self, client: Client, model: str) -> None:
-        space, spec = self._settings.space, get_model(model)
+    def _greet(self, client: Client) -> None:
+        space = self._settings.space
         if "/about_lending" not in [endpoint.api_name for endpoint in client.endpoints.values()]:
             raise NoDevice(f"{space} is no Onetake that runs plans of others. Bring it to the version that is here.")
         said: Message = client.predict(api_name="/about_lending")
@@ -86,11 +98,12 @@ class SpaceBackend:
             raise error
         if said.get("version") != VERSION:
             raise out_of_step("two versions of Onetake")
-        self._host = Host(bool(said["zerogpu"]), frozenset(said["models"]))
-        if not self.has(spec):
-            raise NotDownloaded(
-                f"{spec.title} is not on {space}. Choose another model, or name it in ONETAKE_MODELS there."
-            )
+        self._host = Host(bool(said["zerogpu"]), frozenset(said["models"]), unpack_machine(said["machine"]))
+
+    def _refuse_absent(self, model: str) -> None:
+        if not self.has(spec := get_model(model)):
+            what = f"{spec.title} is not on {self._settings.space}"
+            raise NotDownloaded(f"{what}. Choose another model, or name it in ONETAKE_MODELS there.")
 
 
 class _Run:

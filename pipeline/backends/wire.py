@@ -10,12 +10,14 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
+from pydantic import TypeAdapter
 from safetensors.numpy import load, save
 
 from pipeline import errors
 from pipeline.backends.crossing import Crossing, Ended, Sampled
 from pipeline.errors import BadRequest, Cancelled, OnetakeError, OutOfStep, UnknownModel
 from pipeline.events import Again, Loading, Pixels, Step, Waiting
+from pipeline.memory import Machine
 from pipeline.models import get_model
 from pipeline.plan import Plan
 
@@ -24,6 +26,7 @@ VERSION = 1
 KINDS = {kind.__name__: kind for kind in (Waiting, Loading, Again, Step, Sampled, Ended)}
 PREVIEW_QUALITY = 85
 Message = dict[str, Any]
+_MACHINES = TypeAdapter(Machine)
 
 
 def pack_plan(plan: Plan) -> tuple[Message, list[str]]:
@@ -75,6 +78,14 @@ def unpack(message: Message, where: str) -> Crossing:
     return crossing
 
 
+def unpack_machine(message: Message) -> Machine:
+    """Return what the other side has to compute with; raise OutOfStep for what is not known here."""
+    try:
+        return _MACHINES.validate_python(message)
+    except ValueError as error:
+        raise out_of_step("a card that only one of them can read") from error
+
+
 def out_of_step(what: str) -> OutOfStep:
     """Return the error for two sides that differ in something."""
     return OutOfStep(f"The Onetake here and the one that runs its plans have {what}. Update both to the same version.")
@@ -110,6 +121,8 @@ def _unpacked(name: str, value: Any) -> Any:
         return tuple(value)
     if name == "latents":
         return load(base64.b64decode(value))["latents"]
+    if name == "notes":
+        return tuple(value)
     if name == "preview" and value is not None:
         column = _pixels(value["picture"])
         return column.reshape(value["frames"], -1, *column.shape[1:])

@@ -12,6 +12,7 @@ from pipeline.backends.local import LocalBackend
 from pipeline.backends.take import Take
 from pipeline.errors import NoDevice, OnetakeError
 from pipeline.events import IsCancelled, Listener, Waiting
+from pipeline.memory import Machine
 from pipeline.model_spec import ModelSpec
 from pipeline.plan import Plan
 from pipeline.quota import gpu_seconds
@@ -39,6 +40,10 @@ class ZeroBackend:
     def has(self, spec: ModelSpec) -> bool:
         """Return whether a model's files are all on this machine."""
         return self._here.has(spec)
+
+    def machine(self) -> Machine:
+        """Return what a fork is going to be lent."""
+        return self._here.machine()
 
     def warm(self, model: str) -> None:
         """Load a model where ZeroGPU can move it to the card of each fork: in the main thread, before the launch."""

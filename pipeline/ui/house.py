@@ -7,7 +7,6 @@ from typing import Any
 from PIL import Image
 
 from pipeline.backends.choice import Device
-from pipeline.backends.machine import look_at_machine
 from pipeline.downloads import not_downloaded
 from pipeline.errors import NotDownloaded, NotFound
 from pipeline.estimate import Speed
@@ -96,7 +95,7 @@ class House:
         spec = get_model(request.model) if request.model else self.spec
         if spec.name not in self.speeds:
             self.speeds[spec.name] = self.store.speed(spec, self.settings.space)
-        plan = make_plan(request, spec, self.speeds[spec.name], machine=look_at_machine(self.settings))
+        plan = make_plan(request, spec, self.speeds[spec.name], machine=self.backend.machine())
         if self.backend.on_zerogpu:
             gpu_seconds(plan)  # raises what no visitor could be lent
         return plan

@@ -1,6 +1,7 @@
 """The endpoints by which a Onetake that was given the same key has its plans run here; nothing of them is kept."""
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from hmac import compare_digest
 from pathlib import Path
 from threading import Event
@@ -11,7 +12,6 @@ from gradio.events import api
 from gradio.utils import get_upload_folder
 
 from pipeline.backends.crossing import crossings
-from pipeline.backends.machine import look_at_machine
 from pipeline.backends.reach import KEY_HEADER
 from pipeline.backends.wire import VERSION, Message, pack, unpack_plan
 from pipeline.errors import BadRequest, KeyRefused, OnetakeError
@@ -46,8 +46,10 @@ class Lender:
             self._check_key(request)
         except KeyRefused as error:
             return next(pack(error))
-        models = [spec.name for spec in MODELS if self._house.is_here(spec)]
-        return {"version": VERSION, "zerogpu": self._house.backend.on_zerogpu, "models": models}
+        backend = self._house.backend
+        models = [spec.name for spec in MODELS if backend.has(spec)]
+        told = {"zerogpu": backend.on_zerogpu, "models": models, "machine": asdict(backend.machine())}
+        return {"version": VERSION} | told
 
     def lend(self, order: dict[str, Any], request: gr.Request) -> Iterator[dict[str, Any]]:
         """Run a plan, and yield what its owner needs to keep it."""
@@ -69,9 +71,9 @@ class Lender:
         name, stop = str(order.get("id")), Event()
         self._stops[name] = stop
         try:
-            # Its weights were placed by a machine that knows nothing of this one.
-            sent, machine = unpack_plan(order, files), look_at_machine(self._house.settings)
-            plan = place_again(sent, get_model(sent.model), machine)
+            # Its weights were placed for what was free here when somebody asked last, or for nothing that is known.
+            sent = unpack_plan(order, files)
+            plan = place_again(sent, get_model(sent.model), self._house.backend.machine())
             for crossing in crossings(self._house.backend, plan, stop.is_set):
                 yield from pack(crossing)
         finally:

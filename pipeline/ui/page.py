@@ -62,7 +62,7 @@ def _parts(house: House) -> Desk:
             given = (build_text_tab(rows), build_animate_tab(rows), build_restyle_tab(rows))
             composers = (*given, *build_join_tab(rows))
         for composer in composers:
-            composer.controls.memory.visible = house.settings.device == "cuda"
+            composer.controls.memory.visible = house.settings.device == "cuda" or bool(house.settings.space)
         stage = build_stage()
         strip = gr.HTML(elem_id="library", js_on_load=LIBRARY_CLICKS)
     # The state holds an id that cannot be guessed, so its fixed secret guards nothing: it only lets
