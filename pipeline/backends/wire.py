@@ -121,8 +121,6 @@ def _unpacked(name: str, value: Any) -> Any:
         return tuple(value)
     if name == "latents":
         return load(base64.b64decode(value))["latents"]
-    if name == "notes":
-        return tuple(value)
     if name == "preview" and value is not None:
         column = _pixels(value["picture"])
         return column.reshape(value["frames"], -1, *column.shape[1:])
