@@ -1,6 +1,7 @@
 """What the page puts back into its controls makes the same take again."""
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import gradio as gr
@@ -27,7 +28,9 @@ def controls(request: pytest.FixtureRequest) -> Controls:
         with gr.Blocks():
             return build_controls("text", rows, build_model("text", rows), None, "own")
 
-    return asyncio.run(build())
+    # In a thread of its own: the browser's loop may be running in this one.
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(lambda: asyncio.run(build())).result()
 
 
 def plan(**asked: Any) -> Plan:
