@@ -137,7 +137,9 @@ def _add_sampling(command: Any, task: str, own: tuple[str, ...]) -> None:
     command.add_argument("--frames", metavar="N", type=int, help="how many frames; one gives a picture (PNG)")
     command.add_argument("--steps", metavar="N", type=int, help="denoising steps")
     command.add_argument("--guidance", metavar="G", type=float, help="how closely to follow the words")
-    command.add_argument("--deliver", choices=("480p", "720p", "1080p"), help="enlarge the file to so many lines")
+    command.add_argument(
+        "--deliver", choices=("480p", "720p", "1080p"), help="how many lines the file has: made, or enlarged"
+    )
     command.add_argument("--memory", choices=POLICIES, help="where weights lie on a card; what fits if left out")
     command.add_argument("--seed", metavar="N", type=int, help="the same seed makes the same video")
     command.add_argument(

@@ -47,7 +47,7 @@ MEANS: Mapping[str, str] = {
     "height": "Pixels, together with width.",
     "steps": "Denoising steps.",
     "guidance_scale": "How closely to follow the prompt; 1 turns guidance off.",
-    "deliver": "480p, 720p or 1080p: enlarge the file to so many lines.",
+    "deliver": "480p, 720p or 1080p: how many lines the file has, made by the model or enlarged.",
     "memory": "On a card: whole, fp8, int8, group or sequential weights; the fastest that fit otherwise.",
     "seed": "From 0 to 18446744073709551615; a new one is drawn otherwise, and told.",
     "image": "A picture for the first frame.",
