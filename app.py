@@ -16,7 +16,6 @@ import gradio as gr
 from fastapi import FastAPI
 
 from pipeline.backends.choice import open_backend
-from pipeline.backends.machine import look_at_machine
 from pipeline.downloads import is_here
 from pipeline.errors import OnetakeError
 from pipeline.fetches import Fetches
@@ -66,7 +65,7 @@ def open_house(settings: Settings) -> House:
     serve_files_from(settings.home / ".served")
     backend = open_backend(settings)
     store = Store(settings.home)
-    machine = look_at_machine(settings)
+    machine = backend.machine()
     spec = default_model(machine, lambda spec: is_here(spec, settings), settings.model)
     # ZeroGPU has a queue of its own, and lends several visitors a card at once.
     jobs = Jobs(backend, store, settings.max_queue, at_once=settings.on_zerogpu)

@@ -20,6 +20,8 @@ OnetakeError
 └── Cancelled                    stopped before there was anything to keep
 """
 
+from collections.abc import Callable
+
 
 class OnetakeError(Exception):
     """The root: whoever catches it may show its message to a user as it is."""
@@ -99,6 +101,12 @@ class ConnectionLost(RunFailed):
 
 class Cancelled(OnetakeError):
     """A run was stopped before its first step was done."""
+
+
+def refuse_stopped(cancelled: Callable[[], bool]) -> None:
+    """Raise Cancelled for a run that was stopped before its first step."""
+    if cancelled():
+        raise Cancelled("Stopped before the first step, so there is nothing to keep. Start it again when you like.")
 
 
 def broke_off(error: Exception) -> OnetakeError:

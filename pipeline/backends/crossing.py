@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 
 from pipeline.backends.take import Take
-from pipeline.errors import Cancelled, OnetakeError, RunFailed, broke_off
+from pipeline.errors import OnetakeError, RunFailed, broke_off
 from pipeline.events import IsCancelled, Latents, Listener, Pixels, Told
 from pipeline.peak import process_peak_mb
 from pipeline.plan import Plan
@@ -75,12 +75,6 @@ def take_from(crossings: Crossings, on_event: Listener, cancelled: IsCancelled, 
         crossings.close()
         raise
     raise RunFailed("The GPU was taken back before the run had ended. Try again, shorter or smaller.")
-
-
-def refuse_stopped(cancelled: IsCancelled) -> None:
-    """Raise Cancelled for a run that was stopped before anything was asked for."""
-    if cancelled():
-        raise Cancelled("Stopped before the first step, so there is nothing to keep. Start it again when you like.")
 
 
 def _work(

@@ -7,12 +7,7 @@ from pipeline.settings import Settings
 
 
 def look_at_machine(settings: Settings) -> Machine:
-    """Return what is free of the card and of memory; without a card, torch is not even imported.
-
-    Of a Space that runs the plans nothing is known here: it places their weights itself.
-    """
-    if settings.space:
-        return Machine(wanted=cast(Policy | None, settings.memory))
+    """Return what is free of the card and of memory; without a card, torch is not even imported."""
     if settings.device != "cuda":
         return Machine(ram_mb=free_ram_mb(), wanted=cast(Policy | None, settings.memory))
     from pipeline.families.card import look_at_card

@@ -12,8 +12,7 @@ from gradio_client import Client  # type: ignore[import-untyped]
 from gradio_client.exceptions import AppError, AuthenticationError  # type: ignore[import-untyped]
 from huggingface_hub.errors import HfHubHTTPError
 
-from pipeline.backends.crossing import refuse_stopped
-from pipeline.errors import ConnectionLost, NoDevice, OnetakeError, RunFailed
+from pipeline.errors import ConnectionLost, NoDevice, OnetakeError, RunFailed, refuse_stopped
 from pipeline.events import IsCancelled, Listener, Waiting
 from pipeline.settings import Settings
 

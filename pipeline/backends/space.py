@@ -11,11 +11,11 @@ import httpx
 from gradio_client import Client, handle_file  # type: ignore[import-untyped]
 from gradio_client.client import Job  # type: ignore[import-untyped]
 
-from pipeline.backends.crossing import Crossing, refuse_stopped, take_from
+from pipeline.backends.crossing import Crossing, take_from
 from pipeline.backends.reach import plainly_lost, reached
 from pipeline.backends.take import Take
 from pipeline.backends.wire import VERSION, Message, out_of_step, pack_plan, unpack, unpack_machine
-from pipeline.errors import Cancelled, ConnectionLost, NoDevice, NotDownloaded, OnetakeError
+from pipeline.errors import Cancelled, ConnectionLost, NoDevice, NotDownloaded, OnetakeError, refuse_stopped
 from pipeline.events import IsCancelled, Listener, Waiting
 from pipeline.memory import Machine
 from pipeline.model_spec import ModelSpec

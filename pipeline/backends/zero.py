@@ -7,10 +7,10 @@ from pathlib import Path
 
 import spaces
 
-from pipeline.backends.crossing import Crossing, crossings, refuse_stopped, take_from
+from pipeline.backends.crossing import Crossing, crossings, take_from
 from pipeline.backends.local import LocalBackend
 from pipeline.backends.take import Take
-from pipeline.errors import NoDevice, OnetakeError
+from pipeline.errors import NoDevice, OnetakeError, refuse_stopped
 from pipeline.events import IsCancelled, Listener, Waiting
 from pipeline.memory import Machine
 from pipeline.model_spec import ModelSpec

@@ -10,7 +10,7 @@ from diffusers import FlowMatchEulerDiscreteScheduler, LTXConditionPipeline
 from torch import Tensor
 
 from pipeline.delivery import Pass, passes_of
-from pipeline.errors import Cancelled
+from pipeline.errors import refuse_stopped
 from pipeline.events import IsCancelled
 from pipeline.families.attention import set_attention
 from pipeline.families.change import change_since
@@ -111,8 +111,7 @@ class LTXFamily:
         `read` returns the frames of an excerpt (frames, height, width, 3) at the size of the plan. What is stopped in
         the first of two passes is doubled and not refined.
         """
-        if cancelled():
-            raise Cancelled("Stopped before the first step, so there is nothing to keep. Start it again when you like.")
+        refuse_stopped(cancelled)
         first, *refining = passes_of(self.spec, segment, plan.steps, (plan.width, plan.height), plan.first_pass)
         # Files that are missing are told before the first step.
         double = self.doubler() if refining else None

@@ -10,7 +10,7 @@ from diffusers import UniPCMultistepScheduler, WanImageToVideoPipeline, WanVideo
 from PIL import Image
 from torch import Tensor
 
-from pipeline.errors import Cancelled
+from pipeline.errors import refuse_stopped
 from pipeline.events import IsCancelled
 from pipeline.families.attention import set_attention
 from pipeline.families.causal_codec import CausalCodec
@@ -88,8 +88,7 @@ class WanFamily:
 
         `read` returns the frames of an excerpt (frames, height, width, 3) at the size of the plan.
         """
-        if cancelled():
-            raise Cancelled("Stopped before the first step, so there is nothing to keep. Start it again when you like.")
+        refuse_stopped(cancelled)
         start = None if segment.source is None else self.codec.encode(read(segment.source.clip))
         levels = self.spec.levels_from(segment.start, plan.steps)
         pipe, told = self._told(plan, segment, start, read)

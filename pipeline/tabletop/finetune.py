@@ -24,7 +24,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import T5EncoderModel
 
-from pipeline.errors import BadRequest, Cancelled, OnetakeError
+from pipeline.errors import BadRequest, OnetakeError, refuse_stopped
 from pipeline.tabletop.attention import PlainAttention
 from pipeline.tabletop.clips import Clip, read_folder, refuse_unknown, unknown_words
 from pipeline.tabletop.latents import Sample, draw_given, encode, tail_frames
@@ -190,8 +190,7 @@ def finetune(options: Options, model: Path = MODEL) -> dict[str, float]:
     before = {f"{name}_before": judge(denoiser, sample) for name, sample in judged.items()}
     started = time.monotonic()
     done = train(denoiser, trained, options.steps, _progress(options.steps))
-    if not done:
-        raise Cancelled("Stopped before the first step, so there is nothing to keep. Start it again when you like.")
+    refuse_stopped(lambda: not done)
     seconds = time.monotonic() - started
     after = {f"{name}_after": judge(denoiser, sample) for name, sample in judged.items()}
     save_lora(options.out, denoiser.transformer, _facts(options, len(clips), done))
