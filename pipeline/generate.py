@@ -17,6 +17,7 @@ from pipeline.safety import check_clip, check_latents
 from pipeline.seams import SeamGauge
 from pipeline.store import Draft, Run, Store
 from pipeline.video import kept_whole, resized, write_clip, write_poster, write_still
+from pipeline.visitors import OF_THE_MACHINE, Origin
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Backend(Protocol):
 
 
 def generate(
-    plan: Plan, backend: Backend, store: Store, cancelled: IsCancelled = lambda: False
+    plan: Plan, backend: Backend, store: Store, cancelled: IsCancelled = lambda: False, origin: Origin = OF_THE_MACHINE
 ) -> Generator[Event, None, None]:
     """Make a run and yield what happens, Finished last; closing the generator cancels, and waits for the step.
 
@@ -53,7 +54,7 @@ def generate(
     """
 
     def work(emit: Callable[[Event], None], closed: IsCancelled) -> None:
-        emit(Finished(_make(plan, backend, store, emit, lambda: closed() or cancelled())))
+        emit(Finished(_make(plan, backend, store, origin, emit, lambda: closed() or cancelled())))
 
     try:
         yield from pulled(work)
@@ -63,11 +64,13 @@ def generate(
         raise broke_off(error) from error
 
 
-def _make(plan: Plan, backend: Backend, store: Store, emit: Callable[[Event], None], cancelled: IsCancelled) -> Run:
+def _make(
+    plan: Plan, backend: Backend, store: Store, origin: Origin, emit: Callable[[Event], None], cancelled: IsCancelled
+) -> Run:
     started = time.perf_counter()
     take = backend.run(plan, emit, cancelled)
     check_latents(take.latents)
-    with store.create(plan) as draft:
+    with store.create(plan, origin) as draft:
         timings, seam = _write(draft, take, emit)
         timings["total"] = time.perf_counter() - started
         measures = take.measures | ({} if seam is None else {"seam": seam})

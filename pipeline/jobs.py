@@ -14,6 +14,7 @@ from pipeline.events import Again, Loading, Pixels, Step, Waiting
 from pipeline.generate import Backend, Decoding, Event, Finished, generate
 from pipeline.plan import Plan
 from pipeline.store import Run, Store
+from pipeline.visitors import OF_THE_MACHINE, Origin
 
 State = Literal["queued", "running", "done", "stopped", "failed", "cancelled"]
 Phase = Literal["waiting", "loading", "denoising", "decoding", "ended"]
@@ -33,6 +34,7 @@ class JobView:
 
     id: str
     plan: Plan
+    origin: Origin = OF_THE_MACHINE
     state: State = "queued"
     phase: Phase = "waiting"
     place: int = 0
@@ -55,10 +57,10 @@ class JobView:
 class Job:
     """One plan on its way through the queue."""
 
-    def __init__(self, plan: Plan, place: int) -> None:
+    def __init__(self, plan: Plan, origin: Origin, place: int) -> None:
         self.stop = threading.Event()
         self._changed = threading.Condition()
-        self._view = JobView(secrets.token_hex(10), plan, place=place, steps=plan.steps)
+        self._view = JobView(secrets.token_hex(10), plan, origin, place=place, steps=plan.steps)
 
     @property
     def id(self) -> str:
@@ -126,14 +128,14 @@ class Jobs:
         if not at_once:
             self._start(self._work)
 
-    def submit(self, plan: Plan) -> Job:
+    def submit(self, plan: Plan, origin: Origin = OF_THE_MACHINE) -> Job:
         """Put a plan in the queue; raise QueueFull."""
         with self._wake:
             self._forget_ended()
             before = len(self._workers if self._at_once else self._waiting)
             if before >= self._max_queue:
                 raise QueueFull(f"{before} videos are waiting already. Try again in a minute.")
-            job = Job(plan, place=0 if self._at_once else before + (self._running is not None))
+            job = Job(plan, origin, place=0 if self._at_once else before + (self._running is not None))
             self._remember(job)
             if self._at_once:
                 self._start(copy_context().run, self._run, job)
@@ -148,6 +150,11 @@ class Jobs:
             if job_id not in self._known:
                 raise NotFound(f"There is no job {job_id!r}. Look for its video in the library.")
             return self._known[job_id]
+
+    def under_way(self) -> tuple[Job, ...]:
+        """Return the jobs that have not ended, in the order in which they came."""
+        with self._wake:
+            return tuple(job for job in self._known.values() if not job.snapshot().final)
 
     def close(self) -> None:
         """Cancel everything and wait for the running step."""
@@ -185,7 +192,8 @@ class Jobs:
 
     def _drive(self, job: Job) -> None:
         try:
-            for event in generate(job.snapshot().plan, self._backend, self._store, job.stop.is_set):
+            view = job.snapshot()
+            for event in generate(view.plan, self._backend, self._store, job.stop.is_set, view.origin):
                 job.change(**_told(event))
         except Cancelled:
             job.change(state="cancelled", phase="ended")

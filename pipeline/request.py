@@ -231,6 +231,12 @@ SOURCES = ("image", "last", "video", "first", "second")
 """Fields that hold the path of a file, or `run:` and the id of a run."""
 
 
+def sources_of(request: Request) -> tuple[str, ...]:
+    """Return the files and runs that a request gives, LoRAs left out."""
+    stills = [still.image for still in request.at] if isinstance(request, AnimateRequest) else []
+    return tuple(path for path in (*(getattr(request, name, None) for name in SOURCES), *stills) if path)
+
+
 def parse_request(data: Mapping[str, Any]) -> Request:
     """Check what came in from outside; raise one BadRequest in plain words."""
     task = data.get("task", "text")

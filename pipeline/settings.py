@@ -67,6 +67,11 @@ class Settings:
     space: str = ""
     key: str = field(default="", repr=False)
 
+    @property
+    def at_home(self) -> bool:
+        """Whether only this machine reaches the page, so that whoever does is its user."""
+        return self.host in ("127.0.0.1", "localhost", "::1") and not self.on_space
+
     @classmethod
     def from_env(cls, env: Mapping[str, str] | None = None) -> "Settings":
         """Read the environment once; raise BadRequest when a value makes no sense."""

@@ -6,7 +6,7 @@ import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
 from hashlib import file_digest
@@ -20,6 +20,7 @@ from pipeline.events import Latents
 from pipeline.latents import is_latents, read_latents, tells_its_size
 from pipeline.model_spec import ModelSpec
 from pipeline.plan import Plan, measured_speed
+from pipeline.visitors import EVERYTHING, MACHINE, OF_THE_MACHINE, Origin, Parent, Viewer
 
 RUN_FILE = "run.json"
 POSTER = "poster.webp"
@@ -29,6 +30,7 @@ LAST = "last.png"
 RUNS_TO_MEASURE = 5
 MARK = 20
 RUN = "run:"
+NO_RUN = "There is no run {!r}. Choose one from the library."
 
 
 log = logging.getLogger(__name__)
@@ -38,7 +40,8 @@ log = logging.getLogger(__name__)
 class Run:
     """A finished run. `created` is ISO 8601 in UTC; timings are in seconds; `revision` is a hosted model's commit.
 
-    `where` is the Space that made it, nothing where this machine did.
+    `where` is the Space that made it, nothing where this machine did; `owner` is whose it is (see visitors.py),
+    which is never told.
     """
 
     id: str
@@ -54,6 +57,8 @@ class Run:
     sha256: str = ""
     revision: str = ""
     where: str = ""
+    owner: str = MACHINE
+    parents: tuple[Parent, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the run as values that json can write."""
@@ -61,7 +66,13 @@ class Run:
         told = {"revision": self.revision, "where": self.where}
         own |= {name: value for name, value in told.items() if value}
         costs = {"timings": self.timings, "peak_memory_mb": self.peak_memory_mb, "measures": self.measures}
-        return own | {"poster": str(self.poster), "plan": self.plan.to_json(), "notes": list(self.notes)} | costs
+        descends = {"parents": [asdict(parent) for parent in self.parents]} if self.parents else {}
+        return (
+            own
+            | descends
+            | {"poster": str(self.poster), "plan": self.plan.to_json(), "notes": list(self.notes)}
+            | costs
+        )
 
 
 @dataclass(frozen=True)
@@ -71,6 +82,7 @@ class Draft:
     id: str
     folder: Path
     plan: Plan
+    origin: Origin = OF_THE_MACHINE
 
     @property
     def clip(self) -> Path:
@@ -112,9 +124,9 @@ class Store:
         self._read_before: dict[Path, Run] = {}
 
     @contextmanager
-    def create(self, plan: Plan) -> Iterator[Draft]:
+    def create(self, plan: Plan, origin: Origin = OF_THE_MACHINE) -> Iterator[Draft]:
         """Give a folder to write in, and remove it afterwards unless it was committed."""
-        draft = Draft(run_id := secrets.token_hex(10), self._aside / run_id, plan)
+        draft = Draft(run_id := secrets.token_hex(10), self._aside / run_id, plan, origin)
         try:
             draft.folder.mkdir(parents=True)
         except OSError as error:
@@ -127,17 +139,18 @@ class Store:
     def commit(self, draft: Draft, **result: Any) -> Run:
         """Write run.json with the result (state, notes, timings, peak_memory_mb) and list the run."""
         record = {"id": draft.id, "created": datetime.now(UTC).isoformat(), "plan": draft.plan.to_json()} | result
-        record |= {"file": draft.clip.name, "poster": POSTER, "sha256": _mark(draft.clip)}
+        record |= asdict(draft.origin) | {"file": draft.clip.name, "poster": POSTER, "sha256": _mark(draft.clip)}
         (draft.folder / RUN_FILE).write_text(json.dumps(record, indent=1), encoding="utf-8")
         draft.folder.rename(self.home / draft.id)
         return self.get(draft.id)
 
-    def find_source(self, path: str) -> str:
+    def find_source(self, path: str, viewer: Viewer = EVERYTHING) -> str:
         """Return where a source lies: for a run, by `run:` and its id or by its file, what it was before any loss.
 
-        That is its unmarked latents, or, of a take that was spliced or sounds, its frames; of a picture the file.
+        That is its unmarked latents, or, of a take that was spliced or sounds, its frames; of a picture the file. What
+        belongs to others is no run to a viewer: raise NotFound for its id, and take its file as it is.
         """
-        run = self._run_of(path)
+        run = self.run_of(path, viewer)
         if run is None:
             return path
         draft = Draft(run.id, run.file.parent, run.plan)
@@ -146,9 +159,9 @@ class Store:
         whole = run.plan.num_frames > 1 and draft.told_by_latents and tells_its_size(draft.latents)
         return str(draft.latents if whole else run.file)
 
-    def keep_source(self, path: str) -> str:
+    def keep_source(self, path: str, viewer: Viewer = EVERYTHING) -> str:
         """Copy what a user gives beside the runs and return the copy's path; what cannot be read stays where it is."""
-        source, run = Path(self.find_source(path)), self._run_of(path)
+        source, run = Path(self.find_source(path, viewer)), self.run_of(path, viewer)
         stem = take_name(run.id) if run else source.stem
         try:
             kept = self.home / ".sources" / _mark(source)[:MARK] / f"{stem}{source.suffix}"
@@ -160,15 +173,15 @@ class Store:
             return path
         return str(kept)
 
-    def _run_of(self, path: str) -> Run | None:
+    def run_of(self, path: str, viewer: Viewer = EVERYTHING) -> Run | None:
         """Return the run that a source is: the one of its id, or the one whose file has the same bytes."""
         if path.startswith(RUN):
-            return self.get(path.removeprefix(RUN))
+            return self.owned(path.removeprefix(RUN), viewer)
         try:
             mark = _mark(Path(path))
         except OSError:
             return None
-        return next((run for run in self.list() if run.sha256 == mark), None)
+        return next((run for run in self.list() if run.sha256 == mark and viewer.owns(run.owner)), None)
 
     def list(self) -> tuple[Run, ...]:
         """Return all runs, newest first; a folder that cannot be read is left out and logged."""
@@ -179,8 +192,19 @@ class Store:
         """Return one run; raise NotFound."""
         path = self.home / run_id / RUN_FILE
         if not run_id.isalnum() or not path.is_file():
-            raise NotFound(f"There is no run {run_id!r}. Choose one from the library.")
+            raise NotFound(NO_RUN.format(run_id))
         return self._read(path)
+
+    def owned(self, run_id: str, viewer: Viewer) -> Run:
+        """Return one of a viewer's runs; raise NotFound, also for what belongs to others."""
+        run = self.get(run_id)
+        if not viewer.owns(run.owner):
+            raise NotFound(NO_RUN.format(run_id))
+        return run
+
+    def owned_by(self, viewer: Viewer) -> tuple[Run, ...]:
+        """Return all of a viewer's runs, newest first."""
+        return tuple(run for run in self.list() if viewer.owns(run.owner))
 
     def latents(self, run: Run) -> Latents:
         """Read the unmarked latents of a run; raise NotFound when they are gone."""
@@ -211,7 +235,9 @@ class Store:
             record = json.loads(path.read_text(encoding="utf-8"))
             plan, notes = Plan.from_json(record["plan"]), tuple(record["notes"])
             files = {name: path.parent / record[name] for name in ("file", "poster")}
-            self._read_before[path] = Run(**{**record, **files, "plan": plan, "notes": notes})
+            parents = tuple(Parent(**parent) for parent in record.get("parents", ()))
+            read = {**record, **files, "plan": plan, "notes": notes, "parents": parents}
+            self._read_before[path] = Run(**read)
         return self._read_before[path]
 
 

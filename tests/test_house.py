@@ -13,7 +13,7 @@ from pipeline.settings import ROOT
 
 # Modules may import from lower levels, and from their own level unless it says otherwise.
 LEVELS = (
-    ("errors", "settings"),
+    ("errors", "settings", "visitors"),
     (
         *("events", "footage", "frames", "latents", "media", "memory", "model_spec", "models", "request", "sound"),
         *("strengths", "words", "commands", "remembered", "terminal", "adapters", "peak", "pulled"),
@@ -57,6 +57,7 @@ WITHOUT_TORCH = (
         "pulled",
         "quota",
         "store",
+        "visitors",
         "jobs",
     ),
     "__main__",

@@ -25,6 +25,7 @@ from pipeline.estimate import Estimate, Speed
 from pipeline.quota import LEAST_SECONDS, MOST_SECONDS, gpu_seconds
 from pipeline.settings import Settings
 from pipeline.ui.header import header
+from pipeline.visitors import EVERYTHING
 
 KEY = "a secret of two, for tests"
 LIKE_ZEROGPU = ROOT / "tests" / "on_zerogpu.py"
@@ -115,7 +116,7 @@ def test_the_contract_says_what_it_asks_for(tmp_path: Path, plan_for: MakePlan) 
     assert "<span>ZeroGPU</span>" in header(house)
     house.speeds["tabletop"] = Speed(gflops=0.01, megapixels=1.0)
     with pytest.raises(CannotDo, match="ZeroGPU lends it for 300 s"):
-        house.plan({"task": "text", **SMALL})
+        house.plan({"task": "text", **SMALL}, EVERYTHING)
 
 
 @pytest.mark.slow

@@ -19,6 +19,7 @@ from pipeline.latents import is_latents
 from pipeline.request import SOURCES, TASKS, FittedRequest, RestyleRequest
 from pipeline.store import RUN, Run
 from pipeline.ui.house import House
+from pipeline.visitors import Viewer, new_key
 
 File = gr.FileData | str | None
 RETURNS = tuple[gr.FileData, dict[str, Any]]
@@ -66,6 +67,7 @@ MEANS: Mapping[str, str] = {
     "light": "The style's light, in a few words.",
     "curve": "How the second clip takes over: linear, early, late or hold.",
     "seam": "short, normal or long.",
+    "visitor": "Your key, of 20 characters or more that nobody can guess: what you make with it is yours alone.",
     "loras": "LoRAs, each as {source, weight}: an uploaded .safetensors file or a Hub id, and -2 to 2.",
 }
 
@@ -81,7 +83,8 @@ def _endpoint(house: House, task: str) -> Callable[..., Any]:
 
     def call(*values: Any) -> Any:
         given = dict(zip((parameter.name for parameter in parameters), values, strict=False))
-        return answer(house, {"task": task} | {name: value for name, value in given.items() if value is not None})
+        key = given.pop("visitor", None)
+        return answer(house, {"task": task} | {name: value for name, value in given.items() if value is not None}, key)
 
     # Gradio reads an endpoint's fields and their meaning from its function.
     meant = "\n".join(f"    {each.name}: {MEANS[each.name]}" for each in parameters)
@@ -96,7 +99,8 @@ def _parameters(task: str) -> list[Parameter]:
     fields = {name: field for name, field in TASKS[task].model_fields.items() if name != "task"}
     groups = (("prompt",), tuple(TASKS[task].__annotations__), tuple(FittedRequest.__annotations__))
     order = sorted(fields, key=lambda name: (not fields[name].is_required(), [name not in group for group in groups]))
-    return [_parameter(name, fields[name]) for name in order]
+    key = Parameter("visitor", Parameter.POSITIONAL_OR_KEYWORD, default=None, annotation=str | None)
+    return [*(_parameter(name, fields[name]) for name in order), key]
 
 
 def _parameter(name: str, field: FieldInfo) -> Parameter:
@@ -160,17 +164,17 @@ async def refuse_unknown_fields(request: Request, error: Exception) -> JSONRespo
     return JSONResponse({"error": f"{what}. The fields are listed at /gradio_api/openapi.json."}, 422)
 
 
-def answer(house: House, asked: dict[str, Any]) -> tuple[gr.FileData, dict[str, Any]]:
+def answer(house: House, asked: dict[str, Any], key: str | None) -> tuple[gr.FileData, dict[str, Any]]:
     """Make what was asked for and return the file with its run; raise gr.Error in plain words."""
     try:
-        run = _finished(house, asked)
+        run = _finished(house, asked, house.viewer(key := key or new_key()))
     except OnetakeError as error:
         raise gr.Error(str(error), print_exception=False) from error
-    return _public_copy(run), _record(run)
+    return _public_copy(run), _record(run) | {"visitor": key}
 
 
-def _finished(house: House, asked: dict[str, Any]) -> Run:
-    *_, view = house.submit(_received(asked)).watch()
+def _finished(house: House, asked: dict[str, Any], viewer: Viewer) -> Run:
+    *_, view = house.submit(_received(asked), viewer).watch()
     if view.run is None:
         raise RunFailed(view.error or "The take was stopped. Send the request again.")
     return view.run

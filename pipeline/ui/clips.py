@@ -10,6 +10,7 @@ from pipeline.errors import NotFound
 from pipeline.plan import Plan
 from pipeline.settings import Settings
 from pipeline.store import Run, Store
+from pipeline.visitors import Viewer
 
 
 @dataclass(frozen=True)
@@ -62,17 +63,17 @@ def _facts(run: Run) -> tuple[tuple[str, str], ...]:
     )
 
 
-def find_run(store: Store, run_id: str | None) -> Run | None:
-    """Return the run of an id, None when there is no such run."""
+def find_run(store: Store, run_id: str | None, viewer: Viewer) -> Run | None:
+    """Return a viewer's run of an id, None when there is no such run."""
     try:
-        return store.get(run_id) if run_id else None
+        return store.owned(run_id, viewer) if run_id else None
     except NotFound:
         return None
 
 
-def find_clip(store: Store, run_id: str | None) -> Clip | None:
-    """Return the clip of a run id, None when there is no such run."""
-    run = find_run(store, run_id)
+def find_clip(store: Store, run_id: str | None, viewer: Viewer) -> Clip | None:
+    """Return the clip of a viewer's run, None when there is no such run."""
+    run = find_run(store, run_id, viewer)
     return clip_of(run) if run else None
 
 

@@ -21,6 +21,7 @@ from pipeline.ui.header import header
 from pipeline.ui.house import House
 from pipeline.ui.offer import licence, offer
 from pipeline.ui.stage import Stage, Updates
+from pipeline.visitors import Viewer, new_key
 
 # An unwritten prompt has a contract too: it stands there before the first word.
 PLACEHOLDER = "a ball"
@@ -32,7 +33,8 @@ NOTHING_KEPT = "It was stopped before its first step was done, so there is nothi
 class Desk:
     """The page's parts and the house behind them; methods are event handlers.
 
-    `pulse` changes as downloads of models go on, `troubles` when a model turns out to be of no use.
+    `visitor` is the key by which somebody's jobs and runs are theirs, `pulse` changes as downloads of models go on,
+    `troubles` when a model turns out to be of no use.
     """
 
     house: House
@@ -41,7 +43,7 @@ class Desk:
     stage: Stage
     header: gr.HTML
     library: gr.HTML
-    job: gr.BrowserState
+    visitor: gr.BrowserState
     ticker: gr.Timer
     pulse: gr.Textbox
     troubles: gr.Textbox
@@ -89,7 +91,9 @@ class Desk:
             return f'<p class="promise">{escape(missing)}</p>'
         try:
             unwritten = PLACEHOLDER if composer.words_needed else ""
-            plan = self.house.plan(composer.read(values, prompt if prompt.strip() else unwritten))
+            plan = self.house.plan(
+                composer.read(values, prompt if prompt.strip() else unwritten), self.house.viewer(values[self.visitor])
+            )
         except OnetakeError as error:
             return refusal(error)
         return (
@@ -103,37 +107,39 @@ class Desk:
 
     def make(self, composer: Composer, values: dict[Component, Any]) -> Iterator[Updates]:
         """Submit a take and follow it; what is refused is said under the button."""
+        key = values[self.visitor] or new_key()
+        viewer = self.house.viewer(key)
         try:
             asked = composer.read(values, composer.words(values))
-            if fetched := self.house.loras_to_fetch(asked):
+            if fetched := self.house.loras_to_fetch(asked, viewer):
                 yield {composer.contract: f'<p class="promise">Fetching {escape(fetched)} from the Hub…</p>'}
-            job = self.house.submit(asked)
+            job = self.house.submit(asked, viewer)
         except OnetakeError as error:
             yield {composer.contract: refusal(error)}
             return
-        yield {self.job: job.id, composer.contract: self.contract(composer, values)}
-        yield from self._follow(job)
+        yield {self.visitor: key, composer.contract: self.contract(composer, values)}
+        yield from self._follow(job, viewer)
 
-    def arrive(self, job_id: str | None) -> Iterator[Updates]:
-        """Fill the page for who opens it: their running take first, then their last, then the example."""
-        yield {**self._surroundings(job_id), **self._first_sight(job_id)}
-        yield from self.rejoin(job_id)
+    def arrive(self, key: str | None) -> Iterator[Updates]:
+        """Fill the page for who opens it: their running take first, then their newest, then the example."""
+        key = key or new_key()
+        viewer = self.house.viewer(key)
+        yield {self.visitor: key, **self._surroundings(viewer), **self._first_sight(viewer)}
+        yield from self.rejoin(key)
 
-    def rejoin(self, job_id: str | None) -> Iterator[Updates]:
+    def rejoin(self, key: str | None) -> Iterator[Updates]:
         """Follow a job that is still under way."""
-        job = self.house.find_job(job_id)
-        if job is not None and not job.snapshot().final:
-            yield from self._follow(job)
+        viewer = self.house.viewer(key)
+        if (job := self.house.current(viewer)) is not None:
+            yield from self._follow(job, viewer)
 
-    def _first_sight(self, job_id: str | None) -> Updates:
-        job = self.house.find_job(job_id)
-        if job is not None and job.snapshot().run is not None:
-            return self._outcome(job.snapshot())
-        example = clips.example_clip(self.house.settings)
-        return self.stage.play(example) if example else self.stage.clear()
+    def _first_sight(self, viewer: Viewer) -> Updates:
+        runs = self.house.store.owned_by(viewer)
+        clip = clips.clip_of(runs[0]) if runs else clips.example_clip(self.house.settings)
+        return self.stage.play(clip) if clip else self.stage.clear()
 
-    def _follow(self, job: Job) -> Iterator[Updates]:
-        yield {**self._busy(), **self._strip(job.id)}
+    def _follow(self, job: Job, viewer: Viewer) -> Iterator[Updates]:
+        yield {**self._busy(), **self._strip(viewer)}
         view = job.snapshot()
         for view in job.watch():
             if not view.final:
@@ -141,7 +147,7 @@ class Desk:
         self.house.speeds.clear()
         shown = view.run.id if view.run else None
         unloaded = self._unloaded(view) if view.unloadable else {}
-        yield {**self._outcome(view), **self._idle(), **self._strip(None, shown), **self._top(), **unloaded}
+        yield {**self._outcome(view), **self._idle(), **self._strip(viewer, shown), **self._top(), **unloaded}
 
     def _unloaded(self, view: JobView) -> Updates:
         """Select the embedded model in place of one that could not be loaded."""
@@ -155,20 +161,20 @@ class Desk:
             return self.stage.play(clips.clip_of(view.run))
         return self.stage.say(view.error or NOTHING_KEPT)
 
-    def stop(self, job_id: str | None) -> None:
+    def stop(self, key: str | None) -> None:
         """Ask the running take to stop; whoever follows it shows what is kept."""
-        job = self.house.find_job(job_id)
-        if job is not None:
+        if (job := self.house.current(self.house.viewer(key))) is not None:
             job.cancel()
 
-    def open_run(self, job_id: str | None, event: gr.EventData) -> Updates:
+    def open_run(self, key: str | None, event: gr.EventData) -> Updates:
         """Put a run of the library on the stage; a running take goes on, and the strip leads back to it."""
-        clip = clips.find_clip(self.house.store, event.run)
+        viewer = self.house.viewer(key)
+        clip = clips.find_clip(self.house.store, event.run, viewer)
         if clip is None:
             shown = self.stage.say("This run is no longer there. Choose another one from the library.")
         else:
             shown = self.stage.play(clip)
-        return {**shown, **self._idle(), **self._surroundings(job_id, event.run)}
+        return {**shown, **self._idle(), **self._surroundings(viewer, event.run)}
 
     def use_again(self, clip: clips.Clip) -> Updates:
         """Set every control to what made the clip on the stage, in the tab that made it."""
@@ -176,19 +182,19 @@ class Desk:
         own = {composer.prompt: clip.plan.segments[0].prompt, **composer.restore_own(clip.plan)}
         return {**composer.choose(self.tabs), **self._restored(composer, clip), **own}
 
-    def go_on(self, clip: clips.Clip) -> Updates:
+    def go_on(self, clip: clips.Clip, key: str | None) -> Updates:
         """Carry the end of the clip on the stage into the Animate tab, ready to run."""
         composer = self._composer("animate")
         try:
-            picture = self.house.last_picture(clip.run_id or "")
+            picture = self.house.last_picture(clip.run_id or "", self.house.viewer(key))
         except OnetakeError as error:
             return {**composer.choose(self.tabs), composer.contract: refusal(error)}
         return self._carried(composer, clip, {composer.own["image"]: picture})
 
-    def carry(self, task: str, clip: clips.Clip) -> Updates:
+    def carry(self, task: str, clip: clips.Clip, key: str | None) -> Updates:
         """Carry the clip on the stage into another tab, ready to run; it is edited from its unmarked latents."""
         composer = self._composer(task)
-        run = clips.find_run(self.house.store, clip.run_id)
+        run = clips.find_run(self.house.store, clip.run_id, self.house.viewer(key))
         if run is None:
             return {**composer.choose(self.tabs), composer.contract: refusal(NotFound(GONE))}
         own: Updates = {composer.own[composer.carries]: offered(run.file)}
@@ -216,17 +222,9 @@ class Desk:
         files: Updates = {composer.own[name]: offered(folder / file) for name, file in example.files.items()}
         return composer.emptied() | files | {composer.prompt: example.words}
 
-    def tick(self, job_id: str | None, shown: clips.Clip | None) -> Updates:
-        """Look after what nobody follows: the model's loading, and a take that left the stage.
-
-        A browser that turns from one stream to another can lose the new one; a take that has ended since then, with
-        no clip on the stage, is put there.
-        """
-        around = self._surroundings(job_id, shown.run_id if shown else None)
-        job = self.house.find_job(job_id)
-        if shown is None and job is not None and job.snapshot().run is not None:
-            return {**around, **self._outcome(job.snapshot()), **self._idle()}
-        return around
+    def tick(self, key: str | None, shown: clips.Clip | None) -> Updates:
+        """Look after what nobody follows: the model's loading, downloads, and the running take in the strip."""
+        return self._surroundings(self.house.viewer(key), shown.run_id if shown else None)
 
     def _composer(self, task: str) -> Composer:
         return next(composer for composer in self.composers if composer.task == task)
@@ -237,16 +235,16 @@ class Desk:
     def _idle(self) -> Updates:
         return {part: update for composer in self.composers for part, update in composer.idle().items()}
 
-    def _surroundings(self, job_id: str | None, shown: str | None = None) -> Updates:
-        return {**self.stir(job_id), **self._strip(job_id, shown)}
+    def _surroundings(self, viewer: Viewer, shown: str | None = None) -> Updates:
+        return {**self.stir(viewer), **self._strip(viewer, shown)}
 
-    def stir(self, job_id: str | None) -> Updates:
+    def stir(self, viewer: Viewer) -> Updates:
         """Return what goes on by itself: the model's loading, downloads, and the clock that looks after them."""
         busy = [fetch for fetch in self.house.fetches.views() if fetch.busy]
         loading = self.house.warm_up.state == "loading"
         return {
             **self._top(),
-            self.ticker: gr.Timer(active=loading or bool(busy) or self.house.running(job_id) is not None),
+            self.ticker: gr.Timer(active=loading or bool(busy) or self.house.current(viewer) is not None),
             self.pulse: self.house.pulse(),
             self.troubles: " ".join(self.house.troubles()),
         }
@@ -254,9 +252,10 @@ class Desk:
     def _top(self) -> Updates:
         return {self.header: header(self.house)}
 
-    def _strip(self, job_id: str | None, shown: str | None = None) -> Updates:
-        running = self.house.running(job_id)
-        return {self.library: library.strip(self.house.store.list(), running, shown)}
+    def _strip(self, viewer: Viewer, shown: str | None = None) -> Updates:
+        job = self.house.current(viewer)
+        running = job.snapshot() if job else None
+        return {self.library: library.strip(self.house.store.owned_by(viewer), running, shown)}
 
 
 def refusal(error: OnetakeError) -> str:

@@ -8,22 +8,31 @@ from PIL import Image
 
 from pipeline.backends.choice import Device
 from pipeline.downloads import not_downloaded
-from pipeline.errors import NotDownloaded, NotFound
+from pipeline.errors import NotDownloaded
 from pipeline.estimate import Speed
 from pipeline.fetches import Fetches
 from pipeline.hub_loras import fetch_lora, find_lora
-from pipeline.jobs import Job, Jobs, JobView
+from pipeline.jobs import Job, Jobs
 from pipeline.memory import Machine
 from pipeline.model_spec import ModelSpec
 from pipeline.models import EMBEDDED, MODELS, default_model, get_model
 from pipeline.plan import Plan, make_plan
 from pipeline.quota import gpu_seconds
-from pipeline.request import Request, parse_request, with_sources
+from pipeline.request import Request, parse_request, sources_of, with_sources
 from pipeline.settings import Settings
 from pipeline.store import Store
 from pipeline.ui.rows import Rows
 from pipeline.ui.warmup import WarmUp
 from pipeline.video import read_frames
+from pipeline.visitors import Origin, Parent, Viewer, new_key, owner_of
+
+# How what a task makes descends from the runs that it was given.
+DESCENDS = {
+    "animate": "animated from",
+    "restyle": "restyled from",
+    "transition": "blended from",
+    "loop": "looped from",
+}
 
 
 @dataclass(frozen=True)
@@ -68,22 +77,32 @@ class House:
         failed = {fetch.model: fetch.message for fetch in self.fetches.views() if fetch.state == "failed"}
         return failed | ({self.warm_up.failed: self.warm_up.message} if self.warm_up.failed else {})
 
-    def plan(self, asked: dict[str, Any]) -> Plan:
+    def viewer(self, key: str | None) -> Viewer:
+        """Return who has a visitor's key; without one, somebody who owns nothing."""
+        return Viewer(owner_of(key or new_key()), self.settings.at_home)
+
+    def plan(self, asked: dict[str, Any], viewer: Viewer) -> Plan:
         """Check a request and turn it into a plan, at the speed measured on this machine."""
         find = partial(find_lora, settings=self.settings)
-        return self._plan(with_sources(parse_request(asked), self.store.find_source, find))
+        return self._plan(with_sources(parse_request(asked), partial(self.store.find_source, viewer=viewer), find))
 
-    def loras_to_fetch(self, asked: dict[str, Any]) -> str:
+    def loras_to_fetch(self, asked: dict[str, Any], viewer: Viewer) -> str:
         """Return the names of a request's LoRAs that come from the Hub first, nothing where all are here."""
-        return ", ".join(lora.name for lora in self.plan(asked).loras if not lora.file)
+        return ", ".join(lora.name for lora in self.plan(asked, viewer).loras if not lora.file)
 
-    def submit(self, asked: dict[str, Any]) -> Job:
+    def submit(self, asked: dict[str, Any], viewer: Viewer) -> Job:
         """Keep copies of what a request gives, and queue its plan; raise NotDownloaded without its model's files."""
         fetch = partial(fetch_lora, settings=self.settings)
-        plan = self._plan(with_sources(parse_request(asked), self.store.keep_source, fetch))
+        request = parse_request(asked)
+        plan = self._plan(with_sources(request, partial(self.store.keep_source, viewer=viewer), fetch))
         if not self.is_here(spec := get_model(plan.model)):
             raise self.absent(spec)
-        return self.jobs.submit(plan)
+        return self.jobs.submit(plan, Origin(viewer.owner, self._parents(request, viewer)))
+
+    def _parents(self, request: Request, viewer: Viewer) -> tuple[Parent, ...]:
+        """Return the runs that a request was given, each once."""
+        runs = [self.store.run_of(path, viewer) for path in sources_of(request)]
+        return tuple(Parent(run_id, DESCENDS[request.task]) for run_id in dict.fromkeys(run.id for run in runs if run))
 
     def absent(self, spec: ModelSpec) -> NotDownloaded:
         """Return the error for a model that is not here."""
@@ -108,19 +127,12 @@ class House:
         # A visitor is known by the open page; where a Space of one's own is asked, it is this machine that asks.
         return asked if self.settings.space else f"{asked}. Keep this page open until it has a GPU."
 
-    def last_picture(self, run_id: str) -> Image.Image:
+    def last_picture(self, run_id: str, viewer: Viewer) -> Image.Image:
         """Return a run's last frame as it was made, or spliced; raise an OnetakeError without the run."""
-        *_, last = read_frames(self.store.last_frame(self.store.get(run_id)))
+        *_, last = read_frames(self.store.last_frame(self.store.owned(run_id, viewer)))
         return Image.fromarray(last)
 
-    def find_job(self, job_id: str | None) -> Job | None:
-        """Return a job that this process knows, None otherwise."""
-        try:
-            return self.jobs.get(job_id) if job_id else None
-        except NotFound:
-            return None
-
-    def running(self, job_id: str | None) -> JobView | None:
-        """Return a job as it stands, None once it has ended."""
-        job = self.find_job(job_id)
-        return None if job is None or job.snapshot().final else job.snapshot()
+    def current(self, viewer: Viewer) -> Job | None:
+        """Return the first of a viewer's jobs that is under way, None where there is none."""
+        mine = (job for job in self.jobs.under_way() if viewer.owns(job.snapshot().origin.owner))
+        return next(mine, None)

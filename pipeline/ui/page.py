@@ -65,17 +65,17 @@ def _parts(house: House) -> Desk:
             composer.controls.memory.visible = house.settings.device == "cuda" or bool(house.settings.space)
         stage = build_stage()
         strip = gr.HTML(elem_id="library", js_on_load=LIBRARY_CLICKS)
-    # The state holds an id that cannot be guessed, so its fixed secret guards nothing: it only lets
-    # a page find its job after the app was restarted.
-    job = gr.BrowserState(None, storage_key="onetake-job", secret="onetake")  # noqa: S106
+    # The key cannot be guessed, so the fixed secret guards nothing: it only lets a page find its key after a restart.
+    visitor = gr.BrowserState(None, storage_key="onetake-visitor", secret="onetake")  # noqa: S106
     ticker = gr.Timer(TICK_SECONDS)
     # Fields that nobody sees: a `gr.State` tells of its change only to events that wait in the queue.
     pulse, troubles = gr.Textbox("", visible="hidden"), gr.Textbox("", visible="hidden")
-    return Desk(house, tabs, composers, stage, top, strip, job, ticker, pulse, troubles)
+    return Desk(house, tabs, composers, stage, top, strip, visitor, ticker, pulse, troubles)
 
 
 def _wire_contract(page: gr.Blocks, desk: Desk, composer: Composer) -> None:
-    promise = {"inputs": set(composer.inputs), "outputs": composer.contract, "trigger_mode": "always_last", **AT_ONCE}
+    inputs = {*composer.inputs, desk.visitor}
+    promise = {"inputs": inputs, "outputs": composer.contract, "trigger_mode": "always_last", **AT_ONCE}
     # `change` and not `input`, which a paste does not fire.
     composer.prompt.change(partial(desk.contract_while_typing, composer), **promise)
     changes: list[Any] = [part.change for part in composer.inputs if part is not composer.prompt]
@@ -83,8 +83,9 @@ def _wire_contract(page: gr.Blocks, desk: Desk, composer: Composer) -> None:
 
 
 def _wire_making(desk: Desk, composer: Composer) -> list[Dependency]:
-    outputs = [*desk.outputs, composer.contract, desk.job]
-    making = {"fn": partial(desk.make, composer), "inputs": set(composer.inputs), "outputs": outputs, **FOLLOWING}
+    outputs = [*desk.outputs, composer.contract, desk.visitor]
+    inputs = {*composer.inputs, desk.visitor}
+    making = {"fn": partial(desk.make, composer), "inputs": inputs, "outputs": outputs, **FOLLOWING}
     chosen = [
         example.chip.click(partial(desk.play_example, composer, example), None, composer.filled_in, **AT_ONCE)
         for example in composer.examples
@@ -93,25 +94,27 @@ def _wire_making(desk: Desk, composer: Composer) -> list[Dependency]:
 
 
 def _wire_arrival(page: gr.Blocks, desk: Desk) -> Dependency:
-    desk.ticker.tick(desk.tick, [desk.job, desk.stage.shown], [*desk.outputs, *desk.surroundings], **AT_ONCE)
-    arrival: Dependency = page.load(desk.arrive, desk.job, [*desk.outputs, *desk.surroundings], **FOLLOWING)
+    desk.ticker.tick(desk.tick, [desk.visitor, desk.stage.shown], [*desk.outputs, *desk.surroundings], **AT_ONCE)
+    arrival: Dependency = page.load(
+        desk.arrive, desk.visitor, [*desk.outputs, *desk.surroundings, desk.visitor], **FOLLOWING
+    )
     return arrival
 
 
 def _wire_stage(desk: Desk) -> None:
-    desk.stage.stop.click(desk.stop, desk.job, **AT_ONCE)
+    desk.stage.stop.click(desk.stop, desk.visitor, **AT_ONCE)
     desk.stage.again.click(desk.use_again, desk.stage.shown, desk.restored, **AT_ONCE)
 
 
 def _wire_going_on(desk: Desk) -> None:
     outputs = [*desk.restored, *(composer.contract for composer in desk.composers)]
-    desk.stage.go_on.click(desk.go_on, desk.stage.shown, outputs, **AT_ONCE)
+    desk.stage.go_on.click(desk.go_on, [desk.stage.shown, desk.visitor], outputs, **AT_ONCE)
     for task, button in desk.stage.carries.items():
-        button.click(partial(desk.carry, task), desk.stage.shown, outputs, **AT_ONCE)
+        button.click(partial(desk.carry, task), [desk.stage.shown, desk.visitor], outputs, **AT_ONCE)
 
 
 def _wire_library(desk: Desk, follows: list[Dependency]) -> None:
     # Looking at something else ends the watching, not the take.
-    back = desk.library.follow_job(desk.rejoin, desk.job, desk.outputs, cancels=follows, **FOLLOWING)
+    back = desk.library.follow_job(desk.rejoin, desk.visitor, desk.outputs, cancels=follows, **FOLLOWING)
     outputs = [*desk.outputs, *desk.surroundings]
-    desk.library.open_run(desk.open_run, desk.job, outputs, cancels=[*follows, back], **AT_ONCE)
+    desk.library.open_run(desk.open_run, desk.visitor, outputs, cancels=[*follows, back], **AT_ONCE)
