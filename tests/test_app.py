@@ -108,7 +108,8 @@ def test_a_clip_is_restyled_joined_and_looped(client: Client, tmp_path: Path) ->
     file, run = client.predict(clip, "a ball", strength=0.6, range=[0.5, 1.25], **small, api_name="/restyle")
     assert run["plan"]["segments"][0]["source"]["clip"]["file"] == "clip.mp4"
     assert len(list(read_frames(Path(file)))) == 17
-    file, _ = client.predict(
+    sources, owner = (clip, f"run:{run['id']}"), {"visitor": run["visitor"]}
+    file, _ = client.predict(*sources, curve="hold", seconds=1.0, **small, **owner, api_name="/transition")
         clip, f"run:{run['id']}", curve="hold", seconds=1.0, **small, visitor=run["visitor"], api_name="/transition"
     )
     assert len(list(read_frames(Path(file)))) == 27
