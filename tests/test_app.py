@@ -110,8 +110,6 @@ def test_a_clip_is_restyled_joined_and_looped(client: Client, tmp_path: Path) ->
     assert len(list(read_frames(Path(file)))) == 17
     sources, owner = (clip, f"run:{run['id']}"), {"visitor": run["visitor"]}
     file, _ = client.predict(*sources, curve="hold", seconds=1.0, **small, **owner, api_name="/transition")
-        clip, f"run:{run['id']}", curve="hold", seconds=1.0, **small, visitor=run["visitor"], api_name="/transition"
-    )
     assert len(list(read_frames(Path(file)))) == 27
     file, run = client.predict("a ball turns", frames=9, **small, api_name="/loop")
     assert len(list(read_frames(Path(file)))) == 8
