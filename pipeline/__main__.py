@@ -14,12 +14,13 @@ from pipeline.downloads import is_here, not_downloaded
 from pipeline.errors import BadRequest, Cancelled, NotFound, OnetakeError, RunFailed
 from pipeline.events import Again, Loading, Step, Told, Waiting
 from pipeline.hub_loras import fetch_lora, find_lora
+from pipeline.library.runs import Run
 from pipeline.model_commands import add_model_commands
 from pipeline.models import default_model, get_model
 from pipeline.plan import Plan, make_plan
 from pipeline.request import parse_request, with_sources
 from pipeline.settings import Settings, prepare_environment
-from pipeline.store import Run, Store
+from pipeline.store import Store
 from pipeline.terminal import say, show_progress, stop_on_interrupt
 
 BAD_REQUEST, FAILURE, STOPPED = 2, 1, 130

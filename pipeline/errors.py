@@ -5,6 +5,7 @@ OnetakeError
 │   ├── UnknownModel             no such row in the registry
 │   └── CannotDo                 the model exists but has no such task or condition
 ├── QueueFull                    too many jobs are waiting
+├── StorageFull                  nothing more may be kept, and nothing may be removed
 ├── NoDevice                     nothing to run on: no GPU is lent, or a Space does not answer
 │   ├── KeyRefused               a Space does not know this key
 │   └── OutOfStep                the Onetake on a Space is of another version
@@ -49,6 +50,10 @@ class CannotDo(BadRequest):
 
 class QueueFull(OnetakeError):
     """The queue has no place left."""
+
+
+class StorageFull(OnetakeError):
+    """The quota is used up by what may not be removed."""
 
 
 class NoDevice(OnetakeError):

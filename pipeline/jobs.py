@@ -12,8 +12,9 @@ from typing import Any, Literal
 from pipeline.errors import Cancelled, LoadError, NotFound, OnetakeError, QueueFull
 from pipeline.events import Again, Loading, Pixels, Step, Waiting
 from pipeline.generate import Backend, Decoding, Event, Finished, generate
+from pipeline.library.runs import Run
 from pipeline.plan import Plan
-from pipeline.store import Run, Store
+from pipeline.store import Store
 from pipeline.visitors import OF_THE_MACHINE, Origin
 
 State = Literal["queued", "running", "done", "stopped", "failed", "cancelled"]

@@ -22,10 +22,11 @@ from transformers import T5Config, T5EncoderModel  # noqa: E402
 
 from pipeline.backends.local import LocalBackend  # noqa: E402
 from pipeline.generate import Finished, generate  # noqa: E402
+from pipeline.library.runs import Run  # noqa: E402
 from pipeline.models import EMBEDDED, get_model  # noqa: E402
 from pipeline.plan import Plan, make_plan  # noqa: E402
 from pipeline.request import parse_request  # noqa: E402
-from pipeline.store import Run, Store  # noqa: E402
+from pipeline.store import Store  # noqa: E402
 
 if TYPE_CHECKING:
     from pipeline.families.family import Family

@@ -7,9 +7,10 @@ from datetime import datetime
 from pathlib import Path
 
 from pipeline.errors import NotFound
+from pipeline.library.runs import Run
 from pipeline.plan import Plan
 from pipeline.settings import Settings
-from pipeline.store import Run, Store
+from pipeline.store import Store
 from pipeline.visitors import Viewer
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from html import escape
 
 from pipeline.jobs import JobView
-from pipeline.store import Run
+from pipeline.library.runs import Run
 from pipeline.ui.clips import Clip, clip_of
 
 NOTHING = '<p class="nothing">Every take you make is kept here.</p>'
