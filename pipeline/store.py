@@ -217,10 +217,10 @@ class Store:
             for run_id in dict.fromkeys(ids):
                 bring_back(self.home, run_id)
 
-    def purge(self) -> None:
+    def purge(self, older_than_s: float = UNDO_S) -> None:
         """Remove for good what was deleted some minutes ago, the sources that nobody needs, and what broke off."""
         with self._lock:
-            self.storage.remove_deleted(older_than_s=UNDO_S)
+            self.storage.remove_deleted(older_than_s)
             self.storage.remove_sources()
             self.storage.remove_left_over()
 

@@ -5,6 +5,7 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from pipeline.errors import NotFound
 from pipeline.library.runs import Run
@@ -24,6 +25,7 @@ class Clip:
     notes: tuple[str, ...] = ()
     facts: tuple[tuple[str, str], ...] = ()
     run_id: str | None = None
+    mine: bool = False
 
     @property
     def prompt(self) -> str:
@@ -39,19 +41,24 @@ class Clip:
     def download_name(self) -> str:
         """A file name that tells what is inside and with which seed it was made."""
         words = re.sub(r"[^a-z0-9]+", "-", self.plan.title.lower()).strip("-")[:40].strip("-")
-        return f"onetake-{words or 'clip'}-{self.plan.seed}{Path(self.url).suffix}"
+        return f"onetake-{words or 'clip'}-{self.plan.seed}{Path(urlsplit(self.url).path).suffix}"
 
 
-def clip_of(run: Run) -> Clip:
-    """Return a run as the page shows it; addresses are relative, so any root path works."""
-    folder = f"media/{run.id}"
+def clip_of(run: Run, store: Store, viewer: Viewer) -> Clip:
+    """Return a run as the page shows it to somebody; addresses are relative, so any root path works.
+
+    Its owner's lead to the files also while it is private.
+    """
+    folder, mine = f"media/{run.id}", viewer.owns(run.owner)
+    key = f"?key={store.media_key(run.id)}" if mine else ""
     return Clip(
-        url=f"{folder}/{run.file.name}",
-        poster=f"{folder}/{run.poster.name}",
+        url=f"{folder}/{run.file.name}{key}",
+        poster=f"{folder}/{run.poster.name}{key}",
         plan=run.plan,
         notes=run.notes,
         facts=_facts(run),
         run_id=run.id,
+        mine=mine,
     )
 
 
@@ -65,17 +72,17 @@ def _facts(run: Run) -> tuple[tuple[str, str], ...]:
 
 
 def find_run(store: Store, run_id: str | None, viewer: Viewer) -> Run | None:
-    """Return a viewer's run of an id, None when there is no such run."""
+    """Return the run of an id that a viewer may see, None when there is no such run."""
     try:
-        return store.owned(run_id, viewer) if run_id else None
+        return store.seen(run_id, viewer) if run_id else None
     except NotFound:
         return None
 
 
 def find_clip(store: Store, run_id: str | None, viewer: Viewer) -> Clip | None:
-    """Return the clip of a viewer's run, None when there is no such run."""
+    """Return the clip of a run that a viewer may see, None when there is no such run."""
     run = find_run(store, run_id, viewer)
-    return clip_of(run) if run else None
+    return clip_of(run, store, viewer) if run else None
 
 
 def example_clip(settings: Settings) -> Clip | None:

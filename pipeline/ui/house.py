@@ -94,6 +94,7 @@ class House:
         """Keep copies of what a request gives, and queue its plan; raise NotDownloaded without its model's files."""
         fetch = partial(fetch_lora, settings=self.settings)
         request = parse_request(asked)
+        self.store.storage.refuse_when_full()
         plan = self._plan(with_sources(request, partial(self.store.keep_source, viewer=viewer), fetch))
         if not self.is_here(spec := get_model(plan.model)):
             raise self.absent(spec)
@@ -129,7 +130,7 @@ class House:
 
     def last_picture(self, run_id: str, viewer: Viewer) -> Image.Image:
         """Return a run's last frame as it was made, or spliced; raise an OnetakeError without the run."""
-        *_, last = read_frames(self.store.last_frame(self.store.owned(run_id, viewer)))
+        *_, last = read_frames(self.store.last_frame(self.store.seen(run_id, viewer), viewer))
         return Image.fromarray(last)
 
     def current(self, viewer: Viewer) -> Job | None:
