@@ -53,6 +53,7 @@ def main() -> int:
     print(f"Onetake is ready: {url}", flush=True)  # noqa: T201
     if not settings.on_zerogpu:
         house.warm_up.start()
+    house.jobs.go_on()
     stop.wait()
     house.fetches.close()
     house.jobs.close()

@@ -63,7 +63,7 @@ class Settings:
     compile: bool = False
     on_zerogpu: bool = False
     on_space: bool = False
-    max_queue: int = 20
+    max_queue: int = 40
     space: str = ""
     key: str = field(default="", repr=False)
 

@@ -126,7 +126,7 @@ class Store:
     @contextmanager
     def create(self, plan: Plan, origin: Origin = OF_THE_MACHINE) -> Iterator[Draft]:
         """Give a folder to write in, and remove it afterwards unless it was committed."""
-        draft = Draft(run_id := secrets.token_hex(10), self._aside / run_id, plan, origin)
+        draft = Draft(run_id := origin.job or secrets.token_hex(10), self._aside / run_id, plan, origin)
         try:
             draft.folder.mkdir(parents=True)
         except OSError as error:
@@ -139,10 +139,15 @@ class Store:
     def commit(self, draft: Draft, **result: Any) -> Run:
         """Write run.json with the result (state, notes, timings, peak_memory_mb) and list the run."""
         record = {"id": draft.id, "created": datetime.now(UTC).isoformat(), "plan": draft.plan.to_json()} | result
-        record |= asdict(draft.origin) | {"file": draft.clip.name, "poster": POSTER, "sha256": _mark(draft.clip)}
+        descent = {"owner": draft.origin.owner, "parents": [asdict(parent) for parent in draft.origin.parents]}
+        record |= descent | {"file": draft.clip.name, "poster": POSTER, "sha256": _mark(draft.clip)}
         (draft.folder / RUN_FILE).write_text(json.dumps(record, indent=1), encoding="utf-8")
         draft.folder.rename(self.home / draft.id)
         return self.get(draft.id)
+
+    def clear_away(self, run_id: str) -> None:
+        """Remove what was left of a run that broke off together with its app."""
+        shutil.rmtree(self._aside / run_id, ignore_errors=True)
 
     def find_source(self, path: str, viewer: Viewer = EVERYTHING) -> str:
         """Return where a source lies: for a run, by `run:` and its id or by its file, what it was before any loss.

@@ -10,7 +10,7 @@ from gradio.blocks import Block
 from gradio.components import Component
 
 from pipeline.errors import NotFound, OnetakeError
-from pipeline.jobs import Job, JobView
+from pipeline.job import Job, JobView
 from pipeline.model_spec import ModelSpec
 from pipeline.models import EMBEDDED, get_model
 from pipeline.remembered import licence_accepted

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from html import escape
 
-from pipeline.jobs import JobView
+from pipeline.job import JobView
 from pipeline.store import Run
 from pipeline.ui.clips import Clip, clip_of
 

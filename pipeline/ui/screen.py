@@ -8,7 +8,7 @@ from html import escape
 import numpy as np
 from PIL import Image
 
-from pipeline.jobs import JobView
+from pipeline.job import JobView
 from pipeline.plan import Plan
 from pipeline.ui.clips import Clip
 
@@ -98,7 +98,7 @@ def _going_on(view: JobView) -> str:
         return f"Waiting for {view.waits_for}"
     if view.phase != "denoising":
         return (view.phase == "loading" and view.note) or PHASES[view.phase]
-    left = "" if view.seconds_left is None else f" · {time_left(view.seconds_left)}"
+    left = "" if view.ends is None else f" · {time_left(view.seconds)}"
     return f"Step {view.step} of {view.steps}{left}"
 
 

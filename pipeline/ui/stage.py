@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 from gradio.blocks import Block
 
-from pipeline.jobs import JobView
+from pipeline.job import JobView
 from pipeline.ui import details, screen
 from pipeline.ui.clips import Clip
 
