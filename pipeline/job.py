@@ -71,7 +71,7 @@ class JobView:
 
 
 class Job:
-    """One plan on its way through the queue; `keep` is told of every new state."""
+    """One plan on its way through the queue; `keep` is told of every new state, `released` says that the app stops."""
 
     def __init__(self, view: JobView, ticket: Ticket, keep: Callable[..., None]) -> None:
         self.ticket = ticket
@@ -80,7 +80,7 @@ class Job:
         self._changed = threading.Condition()
         self._view = view
         self._keep = keep
-        self._released = False
+        self.released = False
 
     @property
     def id(self) -> str:
@@ -94,14 +94,14 @@ class Job:
     def watch(self) -> Generator[JobView, None, None]:
         """Yield now and after each change, skipping what came too fast; end after the final state, or with the app."""
         seen: JobView | None = None
-        while seen is None or not (seen.final or (self._released and seen is self._view)):
+        while seen is None or not (seen.final or (self.released and seen is self._view)):
             seen = self.newer_than(seen.version if seen else None)
             yield seen
 
     def newer_than(self, version: int | None, patience_s: float | None = None) -> JobView:
         """Return how things stand once they differ from a version, or when patience is at its end, or the app."""
         with self._changed:
-            self._changed.wait_for(lambda: self._view.version != version or self._released, patience_s)
+            self._changed.wait_for(lambda: self._view.version != version or self.released, patience_s)
             return self._view
 
     def cancel(self) -> None:
@@ -123,7 +123,7 @@ class Job:
         """Let go of everything, because the app stops: what runs breaks off at its next step, and nobody waits."""
         self._cut.set()
         with self._changed:
-            self._released = True
+            self.released = True
             if self._view.state == "queued":
                 self._view = replace(self._view, error=GOES_ON, version=self._view.version + 1)
             self._changed.notify_all()

@@ -118,6 +118,18 @@ class Jobs:
             ordered = [job.snapshot() for job in self._in_order()]
         return tuple(view for view in _foreseen(ordered, self._at_once) if viewer.owns(view.origin.owner))
 
+    def look(self, job_id: str, viewer: Viewer = EVERYTHING) -> JobView:
+        """Return how a viewer's job stands, with when it begins and ends; raise NotFound."""
+        found = (view for view in self.under_way(viewer) if view.id == job_id)
+        return next(found, None) or self.get(job_id, viewer).snapshot()
+
+    def ended_last(self, viewer: Viewer) -> Job | None:
+        """Return the viewer's job that came to an end last with something to show for it."""
+        with self._wake:
+            views = [job.snapshot() for job in self._known.values()]
+        mine = [view for view in views if view.ended and viewer.owns(view.origin.owner) and (view.run or view.error)]
+        return self._known.get(max(mine, key=lambda view: view.ended or 0).id) if mine else None
+
     def left_over(self, viewer: Viewer = EVERYTHING) -> tuple[JobView, ...]:
         """Return a viewer's jobs that failed or were interrupted, newest first, until somebody looks after them."""
         with self._wake:

@@ -132,7 +132,3 @@ class House:
         """Return a run's last frame as it was made, or spliced; raise an OnetakeError without the run."""
         *_, last = read_frames(self.store.last_frame(self.store.owned(run_id, viewer)))
         return Image.fromarray(last)
-
-    def current(self, viewer: Viewer) -> Job | None:
-        """Return the first of a viewer's jobs that is under way, None where there is none."""
-        return next((self.jobs.get(view.id) for view in self.jobs.under_way(viewer)), None)

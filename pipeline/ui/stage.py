@@ -55,6 +55,10 @@ class Stage:
             self.shown: None,
         }
 
+    def goes_on(self, view: JobView) -> Updates:
+        """Show how long a job takes that is on the stage already."""
+        return {self.progress: screen.progress(view)}
+
     def play(self, clip: Clip) -> Updates:
         """Show a finished clip with everything that can be done with it."""
         return {
