@@ -55,6 +55,7 @@ def main() -> int:
     print(f"Onetake is ready: {url}", flush=True)  # noqa: T201
     if not settings.on_zerogpu:
         house.warm_up.start()
+    house.jobs.go_on()
     stop.wait()
     house.fetches.close()
     house.jobs.close()
@@ -78,8 +79,8 @@ def open_house(settings: Settings) -> House:
 
 
 def held_by(jobs: Jobs) -> Held:
-    """Return what the jobs that have not ended need of the store."""
-    views = [job.snapshot() for job in jobs.under_way()]
+    """Return what jobs need of the store that have not ended, or could be run again."""
+    views = [*jobs.under_way(), *jobs.left_over()]
     files = {file for view in views for file in view.plan.files}
     return Held(frozenset(files), frozenset(parent.run for view in views for parent in view.origin.parents))
 

@@ -19,9 +19,23 @@
       key.preventDefault();
       [...document.querySelectorAll(".the-make")].find((button) => button.checkVisibility())?.click();
     } else if (key.key === "Escape") {
-      document.querySelector("#stop")?.click();
+      const stop = document.querySelector("#stop");
+      if (stop?.checkVisibility()) stop.click();
     }
   }, true);
+
+  // A second press right after the first one is the same press.
+  let pressed = -Infinity;
+  document.addEventListener("click", (click) => {
+    if (!click.target.closest(".the-make, .chip")) return;
+    if (click.timeStamp - pressed < 600) click.stopImmediatePropagation();
+    else pressed = click.timeStamp;
+  }, true);
+
+  // Whoever comes back to the page, from another tab, from sleep or from no network, sees at once how things stand.
+  const look = () => { if (document.visibilityState === "visible") document.querySelector("#look")?.click(); };
+  document.addEventListener("visibilitychange", look);
+  window.addEventListener("online", look);
 
   const play = (card) => {
     if (calm.matches || !card?.dataset.clip || card.querySelector("video")) return;

@@ -65,7 +65,7 @@ class Settings:
     compile: bool = False
     on_zerogpu: bool = False
     on_space: bool = False
-    max_queue: int = 20
+    max_queue: int = 40
     quota: int | None = None
     space: str = ""
     key: str = field(default="", repr=False)

@@ -105,7 +105,7 @@ class Store:
     @contextmanager
     def create(self, plan: Plan, origin: Origin = OF_THE_MACHINE) -> Iterator[Draft]:
         """Give a folder to write in, and remove it afterwards unless it was committed."""
-        run_id = secrets.token_hex(10)
+        run_id = origin.job or secrets.token_hex(10)
         try:
             self.home.mkdir(parents=True, exist_ok=True)
             draft = Draft(run_id, self.disk / UNFINISHED / run_id, plan, origin)
@@ -126,11 +126,16 @@ class Store:
         removed = self.storage.make_room(size_of(draft.folder), needs) if self._quota is not None else ""
         record = {"id": draft.id, "created": datetime.now(UTC).isoformat(), "plan": draft.plan.to_json()} | result
         record |= {"notes": [*result["notes"], *([removed] if removed else [])]}
-        record |= asdict(draft.origin) | {"file": draft.clip.name, "poster": POSTER, "sha256": file_mark(draft.clip)}
-        record |= {"last_pixels": pixels_mark(str(draft.last)) or ""}
+        record |= {"owner": draft.origin.owner, "parents": [asdict(parent) for parent in draft.origin.parents]}
+        record |= {"file": draft.clip.name, "poster": POSTER, "sha256": file_mark(draft.clip)}
+        record |= {"last_pixels": pixels_mark(str(draft.last))}
         (draft.folder / RUN_FILE).write_text(json.dumps(record, indent=1), encoding="utf-8")
         move_folder(draft.folder, self.home / draft.id, last=RUN_FILE)
         return self.get(draft.id)
+
+    def clear_away(self, run_id: str) -> None:
+        """Remove what was left of a run that broke off together with its app."""
+        shutil.rmtree(self.disk / UNFINISHED / run_id, ignore_errors=True)
 
     def find(
         self, viewer: Viewer, search: str = "", sort: Sort = "newest", only: Only = "mine",

@@ -14,7 +14,7 @@ def look(assets: Path) -> dict[str, Any]:
     """Return the launch options; nothing of it comes from another host."""
     return {
         "theme": _theme(),
-        "css_paths": assets / "app.css",
+        "css_paths": sorted(assets.glob("*.css")),
         "js": (assets / "app.js").read_text("utf-8"),
         "favicon_path": assets / "favicon.png",
         "footer_links": [],

@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 from gradio.blocks import Block
 
-from pipeline.jobs import JobView
+from pipeline.job import JobView
 from pipeline.ui import details, screen
 from pipeline.ui.clips import Clip
 
@@ -54,6 +54,10 @@ class Stage:
             self.details: "",
             self.shown: None,
         }
+
+    def goes_on(self, view: JobView) -> Updates:
+        """Show how long a job takes that is on the stage already."""
+        return {self.progress: screen.progress(view)}
 
     def play(self, clip: Clip) -> Updates:
         """Show a finished clip with everything that can be done with it."""
