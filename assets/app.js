@@ -18,7 +18,7 @@
     if (key.key === "Enter" && (key.ctrlKey || key.metaKey)) {
       key.preventDefault();
       [...document.querySelectorAll(".the-make")].find((button) => button.checkVisibility())?.click();
-    } else if (key.key === "Escape") {
+    } else if (key.key === "Escape" && !document.querySelector("dialog[open]")) {
       const stop = document.querySelector("#stop");
       if (stop?.checkVisibility()) stop.click();
     }
@@ -44,13 +44,13 @@
     card.querySelector("img").after(video);
   };
   const rest = (card) => card?.querySelector("video")?.remove();
-  const cardOf = (event) => event.target.closest?.(".card");
+  const shotOf = (event) => event.target.closest?.(".shot");
+  const cardOf = (event) => shotOf(event)?.querySelector(".card");
   document.addEventListener("pointerover", (event) => play(cardOf(event)));
   document.addEventListener("focusin", (event) => play(cardOf(event)));
   document.addEventListener("focusout", (event) => rest(cardOf(event)));
   document.addEventListener("pointerout", (event) => {
-    const card = cardOf(event);
-    if (card && !card.contains(event.relatedTarget)) rest(card);
+    if (!shotOf(event)?.contains(event.relatedTarget)) rest(cardOf(event));
   });
 
   // Who asked for less motion starts the video by hand.

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.library.runs import Run
+from pipeline.plan import Plan
 
 CHUNK = 1 << 20
 
@@ -33,8 +34,13 @@ def bundle(runs: Iterable[Run]) -> Iterator[bytes]:
 
 def bundle_name(run: Run) -> str:
     """Return a file name, without its ending, that tells what is inside, with which seed, and of which run it is."""
-    words = re.sub(r"[^a-z0-9]+", "-", run.plan.title.lower()).strip("-")[:40].strip("-")
-    return f"onetake-{words or 'clip'}-{run.plan.seed}-{run.id[:6]}"
+    return f"onetake-{words_of(run.plan)}-{run.plan.seed}-{run.id[:6]}"
+
+
+def words_of(plan: Plan) -> str:
+    """Return the first words of a plan as they may stand in the name of a file."""
+    words = re.sub(r"[^a-z0-9]+", "-", plan.title.lower()).strip("-")
+    return words[:40].strip("-") or "clip"
 
 
 def recipe_of(run: Run) -> dict[str, Any]:

@@ -62,7 +62,8 @@ class Index:
         self._left_out: dict[str, int] = {}
         self._changed: int | None = None
         self._checked = False
-        self.version = 0
+        # Higher than before a restart, so that an open page lists anew.
+        self.version = time.time_ns()
 
     def sync(self) -> None:
         """Take in what came and went since the last time."""

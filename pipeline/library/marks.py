@@ -18,12 +18,15 @@ class Marks:
     deleted: str = ""
 
 
+UNMARKED = Marks()
+
+
 def read_marks(folder: Path) -> Marks:
     """Return the marks of a run; without a file, or with one that cannot be read, it has none and stays private."""
     try:
         return Marks(**json.loads((folder / MARKS_FILE).read_text("utf-8")))
     except (OSError, ValueError, TypeError):
-        return Marks()
+        return UNMARKED
 
 
 def write_marks(folder: Path, marks: Marks) -> None:

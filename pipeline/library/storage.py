@@ -54,7 +54,7 @@ class Storage:
         beside = (path for path in self.home.glob(".*") if path.name != UNFINISHED)
         return int(runs) + sum(size_of(path) for path in beside)
 
-    def make_room(self, wanted: int, held: Held = Held()) -> str:
+    def make_room(self, wanted: int, held: Held) -> str:
         """Remove what has to go so that so many bytes fit; return what a user should know of it, or nothing."""
         if self.quota is None:
             return ""

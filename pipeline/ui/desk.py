@@ -15,7 +15,7 @@ from pipeline.job import JobView
 from pipeline.model_spec import ModelSpec
 from pipeline.models import EMBEDDED, get_model
 from pipeline.remembered import licence_accepted
-from pipeline.ui import clips, details, library
+from pipeline.ui import clips, details
 from pipeline.ui.clip_field import offered
 from pipeline.ui.composer import Composer, Example
 from pipeline.ui.header import header
@@ -38,7 +38,8 @@ class Desk:
 
     `visitor` is the key by which somebody's jobs and runs are theirs, `seen` what the page shows of which job (see
     following.py), `call` names a job to be followed; `look` is a button that a script presses to have the page looked
-    after at once. `pulse` changes as downloads of models go on, `troubles` when a model turns out to be of no use.
+    after at once. `listing` changes with the library (see shelf.py), `pulse` as downloads of models go on,
+    `troubles` when a model turns out to be of no use.
     """
 
     house: House
@@ -48,7 +49,7 @@ class Desk:
     header: gr.HTML
     queue_told: gr.HTML
     queue: gr.HTML
-    library: gr.HTML
+    listing: gr.Textbox
     visitor: gr.BrowserState
     ticker: gr.Timer
     look: gr.Button
@@ -60,7 +61,7 @@ class Desk:
     @property
     def outputs(self) -> list[Block]:
         """Return what changes when a take is followed or opened."""
-        return [*self.stage.outputs, self.seen, *self.by_row, self.header, self.library]
+        return [*self.stage.outputs, self.seen, *self.by_row, self.header, self.listing]
 
     @property
     def surroundings(self) -> list[Block]:
@@ -197,7 +198,11 @@ class Desk:
 
     def around(self, viewer: Viewer, shown: str | None = None) -> Updates:
         """Return everything besides the stage and the controls, with the run on the stage marked in the library."""
-        return {**self.jobs_of(viewer), self.library: library.strip(self.house.store.owned_by(viewer), shown)}
+        return {**self.jobs_of(viewer), self.listing: self.listed(shown)}
+
+    def listed(self, shown: str | None) -> str:
+        """Return a word that is another one whenever the library, or the run on the stage, is."""
+        return f"{shown or ''} {self.house.store.version}"
 
     def jobs_of(self, viewer: Viewer) -> Updates:
         """Return what shows a visitor's jobs besides the stage, and what goes on by itself."""

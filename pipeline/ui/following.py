@@ -94,8 +94,9 @@ class Following:
         if under_way:
             sight = {**self._shown(under_way[0], 0), self.desk.call: called(under_way[0].id)}
         else:
-            runs = self.desk.house.store.find(viewer, limit=1).runs
-            clip = clips.clip_of(runs[0], self.desk.house.store, viewer) if runs else clips.example_clip(self.desk.house.settings)
+            store = self.desk.house.store
+            newest = store.find(viewer, limit=1).runs
+            clip = clips.staged(newest[0], store, viewer) if newest else clips.example_clip(self.desk.house.settings)
             sight = self.desk.stage.play(clip) if clip else self.desk.stage.clear()
         return {self.desk.visitor: key, **self.desk.around(viewer), **sight}
 
@@ -207,8 +208,8 @@ class Following:
 
     def _outcome(self, view: JobView, viewer: Viewer) -> Updates:
         self.desk.house.speeds.clear()
-        stage, run = self.desk.stage, view.run
-        shown = stage.play(clips.clip_of(run, self.desk.house.store, viewer)) if run else stage.say(view.error or NOTHING_KEPT)
+        stage, store, run = self.desk.stage, self.desk.house.store, view.run
+        shown = stage.play(clips.staged(run, store, viewer)) if run else stage.say(view.error or NOTHING_KEPT)
         seen: Updates = {self.desk.seen: str(Seen(view.id, None, time.time()))}
         return {**shown, **seen, **self.desk.around(viewer, run.id if run else None), **self.desk.unloaded(view)}
 

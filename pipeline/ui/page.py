@@ -4,7 +4,6 @@ from functools import partial
 from typing import Any
 
 import gradio as gr
-from gradio.events import Dependency
 
 from pipeline.ui.animate_tab import build_animate_tab
 from pipeline.ui.api import add_endpoints
@@ -18,36 +17,29 @@ from pipeline.ui.lending import add_lending
 from pipeline.ui.model_choice import wire_models
 from pipeline.ui.queue import QUEUE_CLICKS
 from pipeline.ui.restyle_tab import build_restyle_tab
+from pipeline.ui.shelf import Shelf, build_shelf, wire_shelf
 from pipeline.ui.stage import build_stage
 from pipeline.ui.text_tab import build_text_tab
-
-# Clicks on cards reach Python as events with the run's id.
-LIBRARY_CLICKS = """
-element.addEventListener('click', (click) => {
-  const card = click.target.closest('[data-open]');
-  if (card) trigger('open_run', {run: card.dataset.open});
-});
-"""
 
 
 def build_page(house: House) -> gr.Blocks:
     """Return the page over the app's jobs, store and settings."""
     page = gr.Blocks(title="Onetake", analytics_enabled=False, fill_width=True)
     with page:
-        desk = _parts(house)
+        desk, shelf = _parts(house)
         follows = wire_following(page, desk)
         for composer in desk.composers:
             _wire_contract(page, desk, composer)
             _wire_making(desk, composer)
         _wire_going_on(desk)
-        _wire_library(desk, follows)
+        wire_shelf(desk, shelf, follows)
         wire_models(page, desk)
         add_endpoints(house)
         add_lending(house)
     return page
 
 
-def _parts(house: House) -> Desk:
+def _parts(house: House) -> tuple[Desk, Shelf]:
     top = gr.HTML(header(house), elem_id="top")
     with gr.Column(elem_id="desk"):
         with gr.Tabs(elem_id="tabs") as tabs:
@@ -60,14 +52,14 @@ def _parts(house: House) -> Desk:
         with gr.Column(elem_id="queue"):
             queue_told = gr.HTML(visible=False)
             queue = gr.HTML(js_on_load=QUEUE_CLICKS)
-        strip = gr.HTML(elem_id="library", js_on_load=LIBRARY_CLICKS)
+        shelf = build_shelf()
     # The key cannot be guessed, so the fixed secret guards nothing: it only lets a page find its key after a restart.
     visitor = gr.BrowserState(None, storage_key="onetake-visitor", secret="onetake")  # noqa: S106
     ticker, look = gr.Timer(TICK_S), gr.Button(visible="hidden", elem_id="look")
     # Fields that nobody sees: a `gr.State` tells of its change only to events that wait in the queue.
-    call, seen, pulse, troubles = (gr.Textbox("", visible="hidden") for _ in range(4))
-    strips, hidden = (queue_told, queue, strip), (call, seen, pulse, troubles)
-    return Desk(house, tabs, composers, stage, top, *strips, visitor, ticker, look, *hidden)
+    listing, call, seen, pulse, troubles = (gr.Textbox("", visible="hidden") for _ in range(5))
+    strips, hidden = (queue_told, queue, listing), (call, seen, pulse, troubles)
+    return Desk(house, tabs, composers, stage, top, *strips, visitor, ticker, look, *hidden), shelf
 
 
 def _wire_contract(page: gr.Blocks, desk: Desk, composer: Composer) -> None:
@@ -95,9 +87,3 @@ def _wire_going_on(desk: Desk) -> None:
     desk.stage.go_on.click(desk.go_on, [desk.stage.shown, desk.visitor], outputs, **AT_ONCE)
     for task, button in desk.stage.carries.items():
         button.click(partial(desk.carry, task), [desk.stage.shown, desk.visitor], outputs, **AT_ONCE)
-
-
-def _wire_library(desk: Desk, follows: list[Dependency]) -> None:
-    # Looking at something else ends the watching, not the take.
-    outputs = [*desk.outputs, *desk.surroundings]
-    desk.library.open_run(desk.open_run, desk.visitor, outputs, cancels=follows, **AT_ONCE)
