@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from seeded import keep_run, many_folders, plan_of
+from seeded import SMALL, keep_run, many_folders, plan_of
 
 from pipeline.errors import NotFound
 from pipeline.library.bundle import bundle
@@ -18,7 +18,10 @@ from pipeline.library.lineage import branches
 from pipeline.library.marks import Marks
 from pipeline.library.runs import Run
 from pipeline.models import EMBEDDED
+from pipeline.plan import make_plan
+from pipeline.request import parse_request
 from pipeline.store import Sort, Store
+from pipeline.ui.clips import clip_of
 from pipeline.video import read_frames, write_still
 from pipeline.visitors import EVERYTHING, Parent, Viewer
 
@@ -123,6 +126,18 @@ def test_what_others_publish_is_used_from_its_file_never_from_its_latents(store:
         assert [path.suffix for path in kept.parent.iterdir()] == [".mp4"]
     assert store.last_frame(hers, BERT) == hers.file
     assert store.last_frame(hers, ANNA).suffix == ".png"
+
+
+def test_what_a_published_run_was_made_from_is_not_published(store: Store, tmp_path: Path) -> None:
+    Image.new("RGB", (64, 64)).save(tmp_path / "me.png")
+    kept = store.keep_source(str(tmp_path / "me.png"))
+    plan = make_plan(parse_request(SMALL | {"task": "animate", "prompt": "a ball", "image": kept}), EMBEDDED)
+    run = keep_run(store, plan, ANNA.owner)
+    store.mark(run.id, ANNA, published=True)
+    assert clip_of(run, store, ANNA).plan.files == (kept,)
+    theirs = clip_of(run, store, BERT)
+    assert (theirs.plan.files, theirs.mine, "key=" in theirs.url) == (("me.png",), False, False)
+    assert str(store.home) not in repr(theirs)
 
 
 def test_own_runs_are_known_before_the_same_ones_of_others(store: Store, tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ ANNA, BERT = "anna-has-a-key-of-her-own", "bert-has-another-key-too"
 SECRET = "zanzibar"
 API = "gradio_api"
 # Handlers that show a run to its owner, whether it is asked for or among all others.
-TELLING = {"arrive", "refresh", "begin_again", "show_more", "open_run"}
+TELLING = {"arrive", "refresh", "open_run"}
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass, replace
 from datetime import datetime
-from pathlib import Path
+from pathlib import Path, PurePath
 from urllib.parse import urlsplit
 
 from pipeline.errors import NotFound
@@ -73,17 +73,18 @@ class Relatives:
 def clip_of(run: Run, store: Store, viewer: Viewer, marks: Marks | None = None) -> Clip:
     """Return a run as the page shows it to somebody; addresses are relative, so any root path works.
 
-    Its owner's lead to the files also while it is private.
+    Its owner's lead to the files also while it is private. Of what somebody else publishes, the files that it was
+    made from are known by their names only: they were not published.
     """
-    folder, key = f"media/{run.id}", _key(run, store, viewer)
+    folder, key, mine = f"media/{run.id}", _key(run, store, viewer), viewer.owns(run.owner)
     return Clip(
         url=f"{folder}/{run.file.name}{key}",
         poster=f"{folder}/{run.poster.name}{key}",
-        plan=run.plan,
+        plan=run.plan if mine else run.plan.with_files(lambda file: PurePath(file).name),
         notes=run.notes,
         facts=_facts(run),
         run_id=run.id,
-        mine=viewer.owns(run.owner),
+        mine=mine,
         marks=store.marks(run.id) if marks is None else marks,
     )
 

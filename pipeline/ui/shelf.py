@@ -6,6 +6,7 @@ from typing import Any, cast
 
 import gradio as gr
 from gradio.blocks import Block
+from gradio.components import Component
 from gradio.events import Dependency
 
 from pipeline.errors import NotFound, OnetakeError
@@ -24,8 +25,16 @@ SORTS = [("Newest first", "newest"), ("Oldest first", "oldest"), ("Longest first
 
 
 @dataclass(frozen=True)
+class Asked:
+    """What is listed: words, which takes, in which order, and how many at most."""
+
+    choice: tuple[str, str, str] = ("", "mine", "newest")
+    many: int = PAGE
+
+
+@dataclass(frozen=True)
 class Shelf:
-    """The library's parts; `many` is how many cards are shown at most."""
+    """The library's parts; `asked` is what is listed."""
 
     heading: gr.HTML
     search: gr.Textbox
@@ -35,7 +44,7 @@ class Shelf:
     grid: gr.HTML
     more: gr.Button
     comparison: gr.HTML
-    many: gr.State
+    asked: gr.State
 
     @property
     def listed(self) -> list[Block]:
@@ -56,19 +65,21 @@ def build_shelf() -> Shelf:
         grid = gr.HTML(elem_id="grid", js_on_load=library.CLICKS)
         more = gr.Button("Load more", elem_id="more", elem_classes="action", visible=False)
         comparison = gr.HTML(elem_id="comparison")
-    return Shelf(heading, search, only, sort, told, grid, more, comparison, gr.State(PAGE))
+    return Shelf(heading, search, only, sort, told, grid, more, comparison, gr.State(Asked()))
 
 
 def wire_shelf(desk: Desk, shelf: Shelf, follows: list[Dependency]) -> None:
     """Connect the library; opening something ends the following of what is made, not the making."""
     keeper = Keeper(desk, shelf)
-    choice = [shelf.search, shelf.only, shelf.sort, shelf.many, desk.listing, desk.visitor]
-    listing = {"outputs": shelf.listed, "trigger_mode": "always_last", **AT_ONCE}
-    desk.listing.change(keeper.refresh, choice, **listing)
-    chosen = [shelf.search.change, shelf.only.change, shelf.sort.change]
-    anew = {"outputs": [*shelf.listed, shelf.many], "trigger_mode": "always_last", **AT_ONCE}
-    gr.on(chosen, keeper.begin_again, choice, **anew)
-    shelf.more.click(keeper.show_more, choice, [*shelf.listed, shelf.many], **AT_ONCE)
+    # One handler, of which one runs at a time: an older answer must not come after a newer one.
+    gr.on(
+        [desk.listing.change, shelf.search.change, shelf.only.change, shelf.sort.change, shelf.more.click],
+        keeper.refresh,
+        {shelf.search, shelf.only, shelf.sort, shelf.asked, desk.listing, desk.visitor},
+        [*shelf.listed, shelf.asked],
+        trigger_mode="always_last",
+        **AT_ONCE,
+    )
     outputs = [*desk.outputs, *desk.surroundings]
     shelf.grid.open_run(desk.open_run, desk.visitor, outputs, cancels=follows, **AT_ONCE)
     decided = [desk.stage.keeping, desk.stage.shown, desk.listing, shelf.told]
@@ -87,25 +98,24 @@ class Keeper:
     desk: Desk
     shelf: Shelf
 
-    def refresh(self, search: str, only: str, sort: str, many: int, listing: str, key: str | None) -> Updates:
-        """List the takes as they are searched, chosen and sorted."""
-        store, viewer = self.desk.house.store, self.desk.house.viewer(key)
-        found = store.find(viewer, search or "", cast("Sort", sort), cast("Only", only), limit=many)
+    def refresh(self, values: dict[Component, Any], event: gr.EventData) -> Updates:
+        """List the takes as they are searched, chosen and sorted: the first of another choice, or some more."""
+        desk, shelf = self.desk, self.shelf
+        store, viewer, asked = desk.house.store, desk.house.viewer(values[desk.visitor]), values[shelf.asked]
+        choice = (values[shelf.search] or "", values[shelf.only], values[shelf.sort])
+        # By its name: what was updated is another object to Gradio.
+        more = getattr(event.target, "elem_id", None) == shelf.more.elem_id
+        many = (asked.many if asked.choice == choice else PAGE) + (PAGE if more else 0)
+        search, only, sort = choice
+        found = store.find(viewer, search, cast("Sort", sort), cast("Only", only), limit=many)
         cards = [clips.clip_of(run, store, viewer, found.marks[run.id]) for run in found.runs]
-        shown, _, _ = (listing or "").partition(" ")
+        shown, _, _ = (values[desk.listing] or "").partition(" ")
         return {
-            self.shelf.heading: library.heading(found.total, self._kept()),
-            self.shelf.grid: library.grid(cards, only, search or "", shown),
-            self.shelf.more: gr.Button(f"Load more ({found.total - len(cards)})", visible=found.total > len(cards)),
+            shelf.heading: library.heading(found.total, self._kept()),
+            shelf.grid: library.grid(cards, only, search, shown),
+            shelf.more: gr.Button(f"Load more ({found.total - len(cards)})", visible=found.total > len(cards)),
+            shelf.asked: Asked(choice, many),
         }
-
-    def begin_again(self, search: str, only: str, sort: str, _many: int, listing: str, key: str | None) -> Updates:
-        """List the first takes of another choice."""
-        return {**self.refresh(search, only, sort, PAGE, listing, key), self.shelf.many: PAGE}
-
-    def show_more(self, search: str, only: str, sort: str, many: int, listing: str, key: str | None) -> Updates:
-        """List more of the same."""
-        return {**self.refresh(search, only, sort, many + PAGE, listing, key), self.shelf.many: many + PAGE}
 
     def star(self, key: str | None, shown: clips.Clip | None, event: gr.EventData) -> Updates:
         """Give a take a star, or take it off."""

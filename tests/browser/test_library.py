@@ -81,7 +81,8 @@ def test_takes_are_found_sorted_starred_and_published(page: Page, keep: Keep, st
     expect(keeping).to_contain_text("Published: all who open this page see it.")
     assert store.marks(long.id).published
     page.get_by_label("Published here").check()
-    expect(page.locator(".shot")).to_contain_text("published")
+    expect(shots).to_have_count(1)
+    expect(shots).to_contain_text("published")
     keeping.get_by_role("button", name="Take back").click()
     expect(page.locator(".nothing")).to_be_visible()
     assert not store.marks(long.id).published
