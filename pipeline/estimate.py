@@ -65,8 +65,12 @@ def default_speed(spec: ModelSpec) -> Speed:
 
 def estimate(spec: ModelSpec, made: Denoising, speed: Speed, placement: Placement, wanted: Policy | None) -> Estimate:
     """Return the costs at a speed, with the weights placed so."""
+    where = (placement.policy, placement.beside, placement.tiled, placement.on_card)
+    return Estimate(seconds_for(spec, made, speed), placement.memory_mb, made.work(spec).tokens, *where, wanted)
+
+
+def seconds_for(spec: ModelSpec, made: Denoising, speed: Speed) -> float:
+    """Return what denoising and decoding take at a speed."""
     width, height = made.size
     denoise = passes_flops(spec, made.frames, made.passes, made.guidance_scale) / 1e9 / speed.gflops
-    decode = made.frames * height * width / 1e6 / speed.megapixels
-    where = (placement.policy, placement.beside, placement.tiled, placement.on_card)
-    return Estimate(round(denoise + decode, 2), placement.memory_mb, made.work(spec).tokens, *where, wanted)
+    return round(denoise + made.frames * height * width / 1e6 / speed.megapixels, 2)

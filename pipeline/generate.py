@@ -2,12 +2,13 @@
 
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from pipeline.backends.take import Take
 from pipeline.errors import OnetakeError, broke_off
 from pipeline.events import IsCancelled, Listener, Pixels, Told
+from pipeline.halfway import write_halfway
 from pipeline.latents import write_latents
 from pipeline.models import get_model
 from pipeline.peak import process_peak_mb
@@ -17,7 +18,7 @@ from pipeline.safety import check_clip, check_latents
 from pipeline.seams import SeamGauge
 from pipeline.store import Draft, Run, Store
 from pipeline.video import kept_whole, resized, write_clip, write_poster, write_still
-from pipeline.visitors import OF_THE_MACHINE, Origin
+from pipeline.visitors import FINISHED, OF_THE_MACHINE, Origin, Parent
 
 
 @dataclass(frozen=True)
@@ -70,12 +71,18 @@ def _make(
     started = time.perf_counter()
     take = backend.run(plan, emit, cancelled)
     check_latents(take.latents)
-    with store.create(plan, origin) as draft:
+    with store.create(plan.whole, _origin(plan, origin)) as draft:
         timings, seam = _write(draft, take, emit)
         timings["total"] = time.perf_counter() - started
         measures = take.measures | ({} if seam is None else {"seam": seam})
         outcome = _outcome(plan, take, measures)
         return store.commit(draft, timings=_rounded(timings), peak_memory_mb=_peak_mb(take), **outcome)
+
+
+def _origin(plan: Plan, origin: Origin) -> Origin:
+    """Return where a run comes from, with the run whose steps it went on from."""
+    begun = (Parent(plan.resumes.run, FINISHED),) if plan.resumes else ()
+    return replace(origin, parents=(*origin.parents, *begun))
 
 
 def _write(draft: Draft, take: Take, emit: Callable[[Event], None]) -> tuple[dict[str, float], float | None]:
@@ -89,6 +96,8 @@ def _write(draft: Draft, take: Take, emit: Callable[[Event], None]) -> tuple[dic
     write_poster(reel.poster, draft.poster)
     write_still(reel.last, draft.last)
     write_latents(take.latents, draft.latents, (plan.width, plan.height), plan.segments[0].frames, plan.fps)
+    if take.halfway:
+        write_halfway(take.halfway, draft.halfway)
     encode = time.perf_counter() - started - reel.seconds
     return take.timings | {"decode": reel.seconds, "encode": encode}, reel.gauge.worst(plan.joins)
 
@@ -127,15 +136,25 @@ class _Reel:
 
 def _outcome(plan: Plan, take: Take, measures: dict[str, float]) -> dict[str, Any]:
     notes = (*plan.notes, *take.notes, *_measured(plan, measures))
+    if plan.resumes:
+        notes += (f"Made from the run {plan.resumes.run}, whose first {plan.resumes.steps} steps were done.",)
     told = {"notes": notes, "measures": _rounded(measures), "where": take.where} | _weights(take)
     if take.steps_done == take.steps:
         return {"state": "done"} | told
-    note = f"Stopped after step {take.steps_done} of {take.steps}: this is what the model had by then."
+    state = "draft" if take.steps_done == plan.stop_after else "stopped"
+    return {"state": state} | told | {"notes": (*notes, _unfinished(plan, take))}
+
+
+def _unfinished(plan: Plan, take: Take) -> str:
+    step = f"step {take.steps_done} of {take.steps}"
+    note = f"Stopped after {step}: this is what the model had by then."
+    if take.steps_done == plan.stop_after:
+        note = f"A draft, after {step}: this is what it would become, as far as the model foresees it."
     if plan.first_pass and take.steps_done <= len(
         get_model(plan.model).levels_from(plan.segments[0].start, plan.steps)
     ):
         note += f" It was made at {plan.first_pass[0]}×{plan.first_pass[1]} and doubled, but not refined."
-    return {"state": "stopped"} | told | {"notes": (*notes, note)}
+    return note
 
 
 def _weights(take: Take) -> dict[str, str]:

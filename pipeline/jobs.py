@@ -16,9 +16,9 @@ from pipeline.plan import Plan
 from pipeline.store import Run, Store
 from pipeline.visitors import OF_THE_MACHINE, Origin
 
-State = Literal["queued", "running", "done", "stopped", "failed", "cancelled"]
+State = Literal["queued", "running", "done", "stopped", "draft", "failed", "cancelled"]
 Phase = Literal["waiting", "loading", "denoising", "decoding", "ended"]
-FINAL = frozenset({"done", "stopped", "failed", "cancelled"})
+FINAL = frozenset({"done", "stopped", "draft", "failed", "cancelled"})
 # Views of ended jobs are small, but an app runs for weeks.
 REMEMBERED = 200
 

@@ -17,6 +17,7 @@ from pipeline.adapters import Adapter, adapters_of
 from pipeline.delivery import deliver, passes_flops, passes_of
 from pipeline.errors import CannotDo
 from pipeline.estimate import Denoising, Estimate, Speed, default_speed, estimate
+from pipeline.halfway import Stopped
 from pipeline.layouts import lay_out, within
 from pipeline.memory import Machine, choose
 from pipeline.model_spec import ModelSpec
@@ -37,7 +38,8 @@ class Plan:
 
     `timeline` is what the take is spliced from, nothing where it is the segments alone. Width and height in pixels
     are those of its latents and frames; `first_pass` is the (width, height) at which it is made before the model
-    doubles it, `delivered` that of the file, and `asked` that asked for, each where it is another.
+    doubles it, `delivered` that of the file, and `asked` that asked for, each where it is another. A draft stops after
+    so many of its steps, those of both passes counted; a plan that `resumes` a take does the steps after those.
     """
 
     task: str
@@ -57,6 +59,8 @@ class Plan:
     timeline: tuple[Part, ...] = ()
     sound: Sound | None = None
     loras: tuple[Adapter, ...] = ()
+    stop_after: int | None = None
+    resumes: Stopped | None = None
 
     @property
     def num_frames(self) -> int:
@@ -87,11 +91,16 @@ class Plan:
 
     @property
     def files(self) -> tuple[str, ...]:
-        """The files of everything that is given, and of LoRAs, each once."""
+        """The files of everything that is given, of LoRAs, and of where a take stopped, each once."""
         made = [excerpt for segment in self.segments for excerpt in segment.excerpts]
         kept = [part.excerpt for part in self.timeline if isinstance(part, Kept)]
-        files = (*(excerpt.file for excerpt in (*made, *kept)), *(lora.file for lora in self.loras))
-        return tuple(dict.fromkeys(files))
+        begun = (self.resumes,) if self.resumes else ()
+        return tuple(dict.fromkeys(each.file for each in (*made, *kept, *self.loras, *begun)))
+
+    @property
+    def whole(self) -> "Plan":
+        """The plan of the take, wherever this one goes on with it: from noise it makes the same frames."""
+        return replace(self, resumes=None)
 
     def with_files(self, rename: Callable[[str], str]) -> "Plan":
         """Return the plan over files of other names."""
@@ -109,7 +118,7 @@ class Plan:
 
     def to_recipe(self) -> dict[str, Any]:
         """Return the plan for other people: what was given by its name, without the folders of this machine."""
-        recipe: dict[str, Any] = _with_files(self.to_json(), lambda file: PurePath(file).name)
+        recipe: dict[str, Any] = _with_files(self.whole.to_json(), lambda file: PurePath(file).name)
         return recipe
 
     @classmethod

@@ -14,18 +14,20 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
-from pipeline.errors import NotFound, RunFailed
+from pipeline.errors import BadRequest, NotFound, RunFailed
 from pipeline.estimate import Speed
 from pipeline.events import Latents
+from pipeline.halfway import Stopped, read_halfway
 from pipeline.latents import is_latents, read_latents, tells_its_size
 from pipeline.model_spec import ModelSpec
 from pipeline.plan import Plan, measured_speed
-from pipeline.visitors import EVERYTHING, MACHINE, OF_THE_MACHINE, Origin, Parent, Viewer
+from pipeline.visitors import EVERYTHING, FINISHED, MACHINE, OF_THE_MACHINE, Origin, Parent, Viewer
 
 RUN_FILE = "run.json"
 POSTER = "poster.webp"
 LATENTS = "latents.safetensors"
 LAST = "last.png"
+HALFWAY = "halfway.safetensors"
 # Few, so that the estimate follows a machine that has become faster or slower.
 RUNS_TO_MEASURE = 5
 MARK = 20
@@ -49,7 +51,7 @@ class Run:
     plan: Plan
     file: Path
     poster: Path
-    state: Literal["done", "stopped"]
+    state: Literal["done", "stopped", "draft"]
     notes: tuple[str, ...]
     timings: dict[str, float]
     peak_memory_mb: float
@@ -59,6 +61,11 @@ class Run:
     where: str = ""
     owner: str = MACHINE
     parents: tuple[Parent, ...] = ()
+
+    @property
+    def finishes(self) -> bool:
+        """True where it went on with the steps of another run."""
+        return any(parent.how == FINISHED for parent in self.parents)
 
     def to_json(self) -> dict[str, Any]:
         """Return the run as values that json can write."""
@@ -103,6 +110,11 @@ class Draft:
     def last(self) -> Path:
         """Where the last frame goes as it was made, for takes that go on from it; it is never served."""
         return self.folder / LAST
+
+    @property
+    def halfway(self) -> Path:
+        """Where the state of a take goes that has steps left; it is never served."""
+        return self.folder / HALFWAY
 
     @property
     def unmarked(self) -> Path:
@@ -210,6 +222,13 @@ class Store:
         """Read the unmarked latents of a run; raise NotFound when they are gone."""
         return read_latents(run.file.parent / LATENTS)
 
+    def stopped(self, run: Run) -> Stopped:
+        """Return where a draft, or a take that was stopped, can go on from; raise BadRequest, or NotFound."""
+        if run.state == "done":
+            raise BadRequest("id", f"The take {run.id} has all of its steps. Choose a draft, or one that was stopped.")
+        path = run.file.parent / HALFWAY
+        return Stopped(str(path), run.id, read_halfway(path, marks_only=True).steps)
+
     def last_frame(self, run: Run) -> Path:
         """Return the file whose last frame is a run's, without loss where one was kept; old runs have their clip."""
         if (kept := run.file.parent / LAST).is_file():
@@ -219,7 +238,9 @@ class Store:
 
     def speed(self, spec: ModelSpec, where: str = "") -> Speed:
         """Return what the newest finished runs of a model measured on this machine, or on a Space."""
-        done = (run for run in self.list() if run.state == "done" and (run.plan.model, run.where) == (spec.name, where))
+        made = (run for run in self.list() if (run.plan.model, run.where) == (spec.name, where))
+        # A finished draft has the time of its last steps only.
+        done = (run for run in made if run.state == "done" and not run.finishes)
         return measured_speed(((run.plan, run.timings) for run in islice(done, RUNS_TO_MEASURE)), spec)
 
     def _readable(self, path: Path) -> Run | None:

@@ -10,6 +10,9 @@ from pipeline.errors import BadRequest
 MACHINE = ""
 LEAST_KEY, MOST_KEY = 20, 200
 
+# How a run comes from a draft, or from one that was stopped: by the steps that it had left.
+FINISHED = "finished from"
+
 
 @dataclass(frozen=True)
 class Parent:

@@ -1,0 +1,87 @@
+"""The command line's words about drafts: many takes begun, and some of them finished."""
+
+import argparse
+import json
+from collections.abc import Callable
+from typing import Any
+
+from pipeline.commands import add_running, add_sampling
+from pipeline.driving import Studio, asked_by, open_studio
+from pipeline.models import get_model
+from pipeline.plan import Plan
+from pipeline.store import Run
+from pipeline.terminal import say
+from pipeline.variations import as_draft, draw_seeds, finishing, steps_of, variations
+
+STOPPED = 130
+DRAFTS = """\
+Begin several videos and stop each after a quarter of its steps. Each shows what it would become, and is listed with its
+id: finish the ones that you like. Words in braces are alternatives, each line of the prompt is a prompt of its own."""
+FINISH = """\
+Finish drafts, or videos that were stopped, from where they stopped: the frames are those of a video that never did."""
+
+
+def add_draft_commands(commands: Any) -> None:
+    """Add `drafts` and `finish` to the subcommands."""
+    many = commands.add_parser("drafts", help="begin several videos, to finish some of them", description=DRAFTS)
+    many.add_argument("prompt", help='what the videos show, such as "a {red|blue} ball"')
+    many.add_argument("--seeds", metavar="N", type=int, help="how many seeds for each prompt; one if left out")
+    many.add_argument(
+        "--seed", metavar="N", type=int, action="append", default=[], help="one of those seeds; may be repeated"
+    )
+    add_sampling(many, "text", ())
+    many.set_defaults(command=make_drafts)
+    chosen = commands.add_parser("finish", help="finish drafts, from where they stopped", description=FINISH)
+    chosen.add_argument("ids", metavar="ID", nargs="+", help="a draft, or a video that was stopped")
+    add_running(chosen)
+    chosen.set_defaults(command=finish)
+
+
+def make_drafts(options: argparse.Namespace) -> int:
+    """Make a draft of each prompt with each seed, and list them."""
+    studio = open_studio(options)
+    requests = variations(asked_by(options), draw_seeds(options.seed, options.seeds))
+    wholes = [studio.plan(request) for request in requests]
+    plans = [as_draft(plan, studio.speed(get_model(plan.model))) for plan in wholes]
+    _tell(plans, "draft")
+    return _drive(studio, plans, options.json, lambda run: f"{run.id}  seed {run.plan.seed}  {run.plan.title}")
+
+
+def finish(options: argparse.Namespace) -> int:
+    """Finish what the ids name, each once and in their order."""
+    studio = open_studio(options)
+    runs = [studio.store.get(run_id) for run_id in dict.fromkeys(options.ids)]
+    plans = [finishing(run.plan, studio.store.stopped(run), studio.speed(get_model(run.plan.model))) for run in runs]
+    _tell(plans, "video")
+    return _drive(studio, plans, options.json, lambda run: str(run.file))
+
+
+def _tell(plans: list[Plan], what: str) -> None:
+    """Say what is going to be made, and what was rounded for it, each once."""
+    steps = plans[0].stop_after
+    share = f" of {steps} of {steps_of(plans[0])} steps" if steps else ""
+    seconds = sum(plan.estimate.seconds for plan in plans)
+    say(f"{len(plans)} {what}{'' if len(plans) == 1 else 's'}{share}, about {max(round(seconds), 1)} s")
+    say(*dict.fromkeys(note for plan in plans for note in plan.notes))
+
+
+def _drive(studio: Studio, plans: list[Plan], as_json: bool, line: Callable[[Run], str]) -> int:
+    """Run plans one after the other, and tell each when it is there; what is stopped ends it."""
+    for plan in plans:
+        studio.check_model(plan)
+    runs: list[Run] = []
+    whole = True
+    try:
+        for plan in plans:
+            run = studio.drive(plan)
+            runs.append(run)
+            if not as_json:
+                print(line(run), flush=True)
+            whole = run.state == ("draft" if plan.stop_after else "done")
+            if not whole:
+                break
+    finally:
+        # What is made stays made, whatever happens to the next one.
+        if as_json:
+            print(json.dumps({"runs": [run.to_json() for run in runs]}))
+    return 0 if whole else STOPPED
