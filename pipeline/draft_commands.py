@@ -43,7 +43,7 @@ def make_drafts(options: argparse.Namespace) -> int:
     requests = variations(asked_by(options), draw_seeds(options.seed, options.seeds))
     wholes = [studio.plan(request) for request in requests]
     plans = [as_draft(plan, studio.speed(get_model(plan.model))) for plan in wholes]
-    _tell(plans, "draft")
+    _begin(studio, plans, "draft")
     return _drive(studio, plans, options.json, lambda run: f"{run.id}  seed {run.plan.seed}  {run.plan.title}")
 
 
@@ -52,12 +52,14 @@ def finish(options: argparse.Namespace) -> int:
     studio = open_studio(options)
     runs = [studio.store.get(run_id) for run_id in dict.fromkeys(options.ids)]
     plans = [finishing(run.plan, studio.store.stopped(run), studio.speed(get_model(run.plan.model))) for run in runs]
-    _tell(plans, "video")
+    _begin(studio, plans, "video")
     return _drive(studio, plans, options.json, lambda run: str(run.file))
 
 
-def _tell(plans: list[Plan], what: str) -> None:
-    """Say what is going to be made, and what was rounded for it, each once."""
+def _begin(studio: Studio, plans: list[Plan], what: str) -> None:
+    """Say what is going to be made, and what was rounded for it, each once; raise NotDownloaded before any of it."""
+    for plan in plans:
+        studio.check_model(plan)
     steps = plans[0].stop_after
     share = f" of {steps} of {steps_of(plans[0])} steps" if steps else ""
     seconds = sum(plan.estimate.seconds for plan in plans)
@@ -67,8 +69,6 @@ def _tell(plans: list[Plan], what: str) -> None:
 
 def _drive(studio: Studio, plans: list[Plan], as_json: bool, line: Callable[[Run], str]) -> int:
     """Run plans one after the other, and tell each when it is there; what is stopped ends it."""
-    for plan in plans:
-        studio.check_model(plan)
     runs: list[Run] = []
     whole = True
     try:

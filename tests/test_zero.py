@@ -78,6 +78,10 @@ def test_a_stop_in_mid_run_keeps_what_there_is(forked: dict[str, Any]) -> None:
     assert (steps, frames) == (100, 9)
 
 
+def test_a_draft_of_one_fork_is_finished_in_another(forked: dict[str, Any]) -> None:
+    assert forked["resumed"] == [3, True, True]
+
+
 def test_closing_ends_the_work_within_a_step_and_the_next_run_is_made(forked: dict[str, Any]) -> None:
     # The step under way, one that the fork had begun to tell, and the decoding of nothing.
     assert forked["closed_s"] < 4 * forked["step_s"] + 1

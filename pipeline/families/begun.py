@@ -38,6 +38,14 @@ def kept(tensors: Mapping[str, Tensor]) -> Tensors:
     return {name: each.float().cpu().numpy() for name, each in tensors.items()}
 
 
+def in_place_of(now: Tensor, was: Tensor) -> Tensor:
+    """Return a kept tensor as the one whose place it takes: its type, its device, and the order of its memory.
+
+    Tokens are a turned view of latents, which other kernels multiply than those of a copy: they round otherwise.
+    """
+    return torch.empty_like(now).copy_(was)
+
+
 @contextmanager
 def passed_over(transformer: Any, passing: Callable[[], bool]) -> Iterator[None]:
     """Let a transformer answer at once, and nothing, while steps pass that were done before.
@@ -51,7 +59,9 @@ def passed_over(transformer: Any, passing: Callable[[], bool]) -> Iterator[None]
 
     def answer(*arguments: Any, **given: Any) -> Any:
         # What the models here answer has the shape of the latents that they see.
-        return (torch.zeros_like(given["hidden_states"]),) if passing() else forward(*arguments, **given)
+        if not passing():
+            return forward(*arguments, **given)
+        return (torch.zeros_like(given["hidden_states"], memory_format=torch.contiguous_format),)
 
     transformer.forward = answer
     try:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from pipeline.events import IsCancelled
-from pipeline.families.begun import Begun
+from pipeline.families.begun import Begun, in_place_of
 from pipeline.families.ltx_conditions import TOLERANCE
 
 
@@ -69,12 +69,12 @@ class StepWatch:
 
     def _pass_over(self, index: int, latents: Tensor) -> dict[str, Tensor]:
         """Put what was kept in place after the last step that was done before."""
+        latents = self._turn(latents)
         if index + 1 < self._begun.steps:
-            return {}
-        self.state = {"latents": self._begun.tensors["latents"].to(latents)}
+            return {"latents": latents}
+        self.state = {"latents": in_place_of(latents, self._begun.tensors["latents"])}
         self._latents = self.state["latents"][:, -len(self._highest) :]
         self.done = index + 1
-        self._turned = self.done if self.rolled else 0
         return dict(self.state)
 
     def _turn(self, tokens: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ from typing import Any
 from torch import Tensor
 
 from pipeline.events import IsCancelled
-from pipeline.families.begun import Begun
+from pipeline.families.begun import Begun, in_place_of
 
 # What UniPC remembers besides what it counts: the sample before, and the estimates of the steps that it looks back on.
 LAST, FORESEEN = "last_sample", "model_output_"
@@ -52,13 +52,13 @@ class WanWatch:
         """Put what was kept in place after the last step that was done before."""
         if index + 1 < self._begun.steps:
             return {}
-        was = {name: each.to(latents.device) for name, each in self._begun.tensors.items()}
-        scheduler.last_sample = was[LAST].to(scheduler.last_sample)
-        foreseen = scheduler.model_outputs
-        foreseen[:] = [old if old is None else was[f"{FORESEEN}{place}"].to(old) for place, old in enumerate(foreseen)]
-        self.state = was
+        now = {"latents": latents, **_memory(scheduler)}
+        self.state = {name: in_place_of(each, self._begun.tensors[name]) for name, each in now.items()}
+        scheduler.last_sample = self.state[LAST]
+        for place, old in enumerate(scheduler.model_outputs):
+            scheduler.model_outputs[place] = old if old is None else self.state[f"{FORESEEN}{place}"]
         self.done = index + 1
-        return {"latents": was["latents"].to(latents)}
+        return {"latents": self.state["latents"]}
 
     def _with_held(self, latents: Tensor) -> Tensor:
         if self._held is None:
