@@ -2,7 +2,7 @@
 
 import argparse
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from pipeline.commands import add_running, add_sampling
@@ -12,6 +12,7 @@ from pipeline.plan import Plan
 from pipeline.store import Run
 from pipeline.terminal import say
 from pipeline.variations import as_draft, draw_seeds, finishing, steps_of, variations
+from pipeline.visitors import Origin
 
 STOPPED = 130
 DRAFTS = """\
@@ -44,7 +45,8 @@ def make_drafts(options: argparse.Namespace) -> int:
     wholes = [studio.plan(request) for request in requests]
     plans = [as_draft(plan, studio.speed(get_model(plan.model))) for plan in wholes]
     _begin(studio, plans, "draft")
-    return _drive(studio, plans, options.json, lambda run: f"{run.id}  seed {run.plan.seed}  {run.plan.title}")
+    made = (studio.drive(plan) for plan in plans)
+    return _tell(made, "draft", options.json, lambda run: f"{run.id}  seed {run.plan.seed}  {run.plan.title}")
 
 
 def finish(options: argparse.Namespace) -> int:
@@ -53,7 +55,9 @@ def finish(options: argparse.Namespace) -> int:
     runs = [studio.store.get(run_id) for run_id in dict.fromkeys(options.ids)]
     plans = [finishing(run.plan, studio.store.stopped(run), studio.speed(get_model(run.plan.model))) for run in runs]
     _begin(studio, plans, "video")
-    return _drive(studio, plans, options.json, lambda run: str(run.file))
+    # It stays whose it was, and comes from what that came from.
+    made = (studio.drive(plan, Origin(run.owner, run.parents)) for run, plan in zip(runs, plans, strict=True))
+    return _tell(made, "done", options.json, lambda run: str(run.file))
 
 
 def _begin(studio: Studio, plans: list[Plan], what: str) -> None:
@@ -67,21 +71,18 @@ def _begin(studio: Studio, plans: list[Plan], what: str) -> None:
     say(*dict.fromkeys(note for plan in plans for note in plan.notes))
 
 
-def _drive(studio: Studio, plans: list[Plan], as_json: bool, line: Callable[[Run], str]) -> int:
-    """Run plans one after the other, and tell each when it is there; what is stopped ends it."""
+def _tell(made: Iterable[Run], state: str, as_json: bool, line: Callable[[Run], str]) -> int:
+    """Tell runs as they are made; one that was stopped before it came to a state is the last. Return the status."""
     runs: list[Run] = []
-    whole = True
     try:
-        for plan in plans:
-            run = studio.drive(plan)
+        for run in made:
             runs.append(run)
             if not as_json:
                 print(line(run), flush=True)
-            whole = run.state == ("draft" if plan.stop_after else "done")
-            if not whole:
-                break
+            if run.state != state:
+                return STOPPED
     finally:
         # What is made stays made, whatever happens to the next one.
         if as_json:
             print(json.dumps({"runs": [run.to_json() for run in runs]}))
-    return 0 if whole else STOPPED
+    return 0

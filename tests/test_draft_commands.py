@@ -43,7 +43,9 @@ def test_drafts_are_listed_and_the_chosen_ones_finished(said: Said, tmp_path: Pa
     assert status == 0
     assert err.startswith("2 videos, about ")
     finished = json.loads(out)["runs"]
-    assert [(each["state"], each["finished_from"]) for each in finished] == [("done", each) for each in ids]
+    assert [(each["state"], [parent["run"] for parent in each["parents"]]) for each in finished] == [
+        ("done", [draft]) for draft in ids
+    ]
     assert all(len(list(read_frames(Path(each["file"])))) == 9 for each in finished)
 
 
