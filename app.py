@@ -10,7 +10,8 @@ prepare_environment()
 import logging
 import signal
 import sys
-from threading import Event
+from functools import partial
+from threading import Event, Thread
 
 import gradio as gr
 from fastapi import FastAPI
@@ -21,6 +22,7 @@ from pipeline.errors import OnetakeError
 from pipeline.fetches import Fetches
 from pipeline.hub import download
 from pipeline.jobs import Jobs
+from pipeline.library.storage import Held
 from pipeline.models import default_model, get_model
 from pipeline.store import Store
 from pipeline.ui.api import refuse_unknown_fields
@@ -53,6 +55,7 @@ def main() -> int:
     print(f"Onetake is ready: {url}", flush=True)  # noqa: T201
     if not settings.on_zerogpu:
         house.warm_up.start()
+    house.jobs.go_on()
     stop.wait()
     house.fetches.close()
     house.jobs.close()
@@ -64,12 +67,22 @@ def open_house(settings: Settings) -> House:
     """Open the store, the device's queue and the model's loader; nothing is loaded yet."""
     serve_files_from(settings.home / ".served")
     backend = open_backend(settings)
-    store = Store(settings.home)
+    store = Store(settings.home, settings.quota)
     machine = backend.machine()
     spec = default_model(machine, lambda spec: is_here(spec, settings), settings.model)
     # ZeroGPU has a queue of its own, and lends several visitors a card at once.
     jobs = Jobs(backend, store, settings.max_queue, at_once=settings.on_zerogpu)
+    store.held_by(partial(held_by, jobs))
+    # Beside the start: in a library that is new to it, the index is made first.
+    Thread(target=store.purge, args=(0,), name="purge", daemon=True).start()
     return House(jobs, store, settings, WarmUp(backend.warm, spec), backend, Fetches(settings), machine)
+
+
+def held_by(jobs: Jobs) -> Held:
+    """Return what jobs need of the store that have not ended, or could be run again."""
+    views = [*jobs.under_way(), *jobs.left_over()]
+    files = {file for view in views for file in view.plan.files}
+    return Held(frozenset(files), frozenset(parent.run for view in views for parent in view.origin.parents))
 
 
 def fetch_at_start(settings: Settings) -> None:

@@ -7,9 +7,9 @@ from typing import Any
 
 from pipeline.commands import add_running, add_sampling
 from pipeline.driving import Studio, asked_by, open_studio
+from pipeline.library.runs import Run, stopped_at
 from pipeline.models import get_model
 from pipeline.plan import Plan
-from pipeline.store import Run
 from pipeline.terminal import say
 from pipeline.variations import as_draft, draw_seeds, finishing, steps_of, variations
 from pipeline.visitors import Origin
@@ -53,7 +53,7 @@ def finish(options: argparse.Namespace) -> int:
     """Finish what the ids name, each once and in their order."""
     studio = open_studio(options)
     runs = [studio.store.get(run_id) for run_id in dict.fromkeys(options.ids)]
-    plans = [finishing(run.plan, studio.store.stopped(run), studio.speed(get_model(run.plan.model))) for run in runs]
+    plans = [finishing(run.plan, stopped_at(run), studio.speed(get_model(run.plan.model))) for run in runs]
     _begin(studio, plans, "video")
     # It stays whose it was, and comes from what that came from.
     made = (studio.drive(plan, Origin(run.owner, run.parents)) for run, plan in zip(runs, plans, strict=True))

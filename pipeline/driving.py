@@ -12,12 +12,13 @@ from pipeline.errors import RunFailed
 from pipeline.estimate import Speed
 from pipeline.events import Again, Loading, Step, Told, Waiting
 from pipeline.hub_loras import fetch_lora, find_lora
+from pipeline.library.runs import Run
 from pipeline.model_spec import ModelSpec
 from pipeline.models import default_model, get_model
 from pipeline.plan import Plan, make_plan
 from pipeline.request import Request, with_sources
 from pipeline.settings import Settings
-from pipeline.store import Run, Store
+from pipeline.store import Store
 from pipeline.terminal import say, show_progress, stop_on_interrupt
 from pipeline.visitors import OF_THE_MACHINE, Origin
 

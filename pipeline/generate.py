@@ -10,13 +10,14 @@ from pipeline.errors import OnetakeError, broke_off
 from pipeline.events import IsCancelled, Listener, Pixels, Told
 from pipeline.halfway import write_halfway
 from pipeline.latents import write_latents
+from pipeline.library.runs import Draft, Run
 from pipeline.models import get_model
 from pipeline.peak import process_peak_mb
 from pipeline.plan import Plan
 from pipeline.pulled import pulled
 from pipeline.safety import check_clip, check_latents
 from pipeline.seams import SeamGauge
-from pipeline.store import Draft, Run, Store
+from pipeline.store import Store
 from pipeline.video import kept_whole, resized, write_clip, write_poster, write_still
 from pipeline.visitors import FINISHED, OF_THE_MACHINE, Origin, Parent
 

@@ -1,6 +1,8 @@
 """Pictures that people bring: read upright, and cropped or padded to a size, never squashed."""
 
 from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import sha256
 from pathlib import Path
 from typing import Literal
 
@@ -14,6 +16,8 @@ Focus = tuple[float, float]
 
 MIDDLE: Focus = (0.5, 0.5)
 MOST_PIXELS = 100_000_000
+# What keeps every pixel as it was.
+LOSSLESS = (".png", ".webp", ".bmp")
 # Orientations that exchange width and height.
 TURNED = (5, 6, 7, 8)
 
@@ -70,3 +74,24 @@ def upright(image: Image.Image) -> Image.Image:
         return image.convert("RGB")
     image = image.convert("RGBA")
     return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
+
+
+def pixels_mark(path: str) -> str:
+    """Return what marks a picture's pixels, however its file wrote them; nothing where it may have lost some."""
+    try:
+        found = Path(path).stat()
+    except OSError:
+        return ""
+    return _pixels_mark(path, found.st_mtime_ns) if Path(path).suffix.lower() in LOSSLESS else ""
+
+
+@lru_cache(maxsize=64)
+def _pixels_mark(path: str, changed: int) -> str:  # noqa: ARG001, it tells a changed file from what it was
+    try:
+        with Image.open(path) as image:
+            if getattr(image, "is_animated", False) or image.width * image.height > MOST_PIXELS:
+                return ""
+            size = f"{image.width}x{image.height} "
+            return sha256(size.encode() + upright(image).tobytes()).hexdigest()
+    except (OSError, SyntaxError, Image.DecompressionBombError):
+        return ""

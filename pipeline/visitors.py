@@ -24,10 +24,11 @@ class Parent:
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a run comes from: whose it is, and what it was made from."""
+    """Where a run comes from: whose it is, what it was made from, and the job that makes it, whose id it takes."""
 
     owner: str = MACHINE
     parents: tuple[Parent, ...] = ()
+    job: str = ""
 
 
 OF_THE_MACHINE = Origin()

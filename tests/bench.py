@@ -23,10 +23,11 @@ from transformers import T5Config, T5EncoderModel  # noqa: E402
 
 from pipeline.backends.local import LocalBackend  # noqa: E402
 from pipeline.generate import Finished, generate  # noqa: E402
+from pipeline.library.runs import Run, stopped_at  # noqa: E402
 from pipeline.models import EMBEDDED, get_model  # noqa: E402
 from pipeline.plan import Plan, make_plan  # noqa: E402
 from pipeline.request import parse_request  # noqa: E402
-from pipeline.store import Run, Store  # noqa: E402
+from pipeline.store import Store  # noqa: E402
 from pipeline.variations import as_draft, finishing  # noqa: E402
 from pipeline.video import read_frames  # noqa: E402
 
@@ -95,7 +96,7 @@ def _drafts(settings: Settings, store: Store) -> bool:
                 calls[kind] += len(counted)
                 counted.clear()
         # The last of them.
-        end = _run(finishing(run.plan, store.stopped(run)), backend, store)
+        end = _run(finishing(run.plan, stopped_at(run)), backend, store)
     ratio, share = (seconds[1] + _work(end)) / seconds[0], (calls[1] + len(counted)) / calls[0]
     equal = _frames_equal(end, _run(plans[-1], backend, store))
     what = f"one finished of {DRAFTS} drafts over {DRAFTS} takes"

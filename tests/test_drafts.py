@@ -19,10 +19,11 @@ from pipeline.errors import BadRequest, NotFound
 from pipeline.events import Step
 from pipeline.generate import Finished, generate
 from pipeline.halfway import read_halfway, write_halfway
+from pipeline.library.runs import Run, stopped_at
 from pipeline.model_spec import ModelSpec
 from pipeline.plan import Plan
 from pipeline.settings import ASSETS, Settings
-from pipeline.store import Run, Store
+from pipeline.store import Store
 from pipeline.variations import as_draft, finishing, steps_of
 from pipeline.video import read_frames, read_recipe
 from pipeline.visitors import Parent
@@ -103,7 +104,7 @@ def test_from_draft_to_final(backend: LocalBackend, store: Store, plan_for: Make
     assert draft.state == "draft"
     assert "A draft, after step 2 of 8" in draft.notes[-1]
     assert len(list(read_frames(draft.file))) == 9
-    final = made(finishing(draft.plan, store.stopped(draft)), backend, store)
+    final = made(finishing(draft.plan, stopped_at(draft)), backend, store)
     whole = made(plan, backend, store)
     assert (final.state, final.parents, whole.parents) == ("done", (Parent(draft.id, "finished from"),), ())
     assert Store(store.home).get(final.id) == final
@@ -118,12 +119,12 @@ def test_from_draft_to_final(backend: LocalBackend, store: Store, plan_for: Make
 def test_its_recipe_is_that_of_the_whole_take(backend: LocalBackend, store: Store, plan_for: MakePlan) -> None:
     plan = plan_for()
     draft = made(as_draft(plan), backend, store)
-    final = made(finishing(draft.plan, store.stopped(draft)), backend, store)
+    final = made(finishing(draft.plan, stopped_at(draft)), backend, store)
     for recipe in (read_recipe(final.file)["plan"], final.plan.to_json()):
         assert replace(Plan.from_json(recipe), estimate=plan.estimate) == plan
     for text in (json.dumps(read_recipe(final.file)), (final.file.parent / "run.json").read_text()):
         assert "halfway" not in text
-    recipe = finishing(draft.plan, store.stopped(draft)).to_recipe()
+    recipe = finishing(draft.plan, stopped_at(draft)).to_recipe()
     assert str(store.home) not in json.dumps(recipe)
 
 
@@ -133,11 +134,11 @@ def test_what_a_user_stopped_is_finished_too(backend: LocalBackend, store: Store
         told.append(event)
     stopped = told[-1].run
     assert stopped.state == "stopped"
-    final = made(finishing(stopped.plan, store.stopped(stopped)), backend, store)
+    final = made(finishing(stopped.plan, stopped_at(stopped)), backend, store)
     latents = load_file(final.file.parent / "latents.safetensors")["latents"]
     assert np.array_equal(latents, denoised(backend, plan).latents)
     with pytest.raises(BadRequest, match="has all of its steps"):
-        store.stopped(final)
+        stopped_at(final)
 
 
 def test_speeds_are_measured_on_whole_takes_only(
@@ -145,7 +146,7 @@ def test_speeds_are_measured_on_whole_takes_only(
 ) -> None:
     guess = store.speed(spec)
     draft = made(as_draft(plan_for()), backend, store)
-    made(finishing(draft.plan, store.stopped(draft)), backend, store)
+    made(finishing(draft.plan, stopped_at(draft)), backend, store)
     assert store.speed(spec) == guess
     made(plan_for(), backend, store)
     assert store.speed(spec) != guess
@@ -153,14 +154,14 @@ def test_speeds_are_measured_on_whole_takes_only(
 
 def test_what_is_gone_is_made_anew(backend: LocalBackend, store: Store, plan_for: MakePlan) -> None:
     draft = made(as_draft(plan_for()), backend, store)
-    plan = finishing(draft.plan, store.stopped(draft))
+    plan = finishing(draft.plan, stopped_at(draft))
     kept = Path(plan.files[-1])
     kept.write_bytes(kept.read_bytes()[:-100])
-    for refused in (lambda: store.stopped(draft), lambda: made(plan, backend, store)):
+    for refused in (lambda: stopped_at(draft), lambda: made(plan, backend, store)):
         with pytest.raises(NotFound, match="Make it anew"):
             refused()
     kept.unlink()
-    for refused in (lambda: store.stopped(draft), lambda: made(plan, backend, store)):
+    for refused in (lambda: stopped_at(draft), lambda: made(plan, backend, store)):
         with pytest.raises(NotFound, match="Make it anew"):
             refused()
     assert store.list() == (draft,)

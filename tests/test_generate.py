@@ -13,10 +13,11 @@ from pipeline.backends.take import Take
 from pipeline.errors import BadClip, Cancelled, CannotDo, RunFailed
 from pipeline.events import IsCancelled, Listener, Loading, Step
 from pipeline.generate import Decoding, Event, Finished, generate
+from pipeline.library.runs import Run
 from pipeline.plan import Plan
 from pipeline.segments import Segment
 from pipeline.settings import Settings
-from pipeline.store import Run, Store
+from pipeline.store import Store
 from pipeline.video import read_frames, read_recipe, write_clip
 
 STAGES = ["load", "text", "denoise", "decode", "encode"]

@@ -5,7 +5,8 @@ import pytest
 
 from pipeline.backends.local import LocalBackend
 from pipeline.errors import BadRequest
-from pipeline.jobs import Jobs, JobView
+from pipeline.job import JobView
+from pipeline.jobs import Jobs
 from pipeline.model_spec import ModelSpec
 from pipeline.plan import Plan, make_plan
 from pipeline.request import parse_request

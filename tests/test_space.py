@@ -34,6 +34,7 @@ from pipeline.errors import (
 )
 from pipeline.events import Loading, Step, Told, Waiting
 from pipeline.generate import Finished, generate
+from pipeline.library.runs import stopped_at
 from pipeline.models import get_model
 from pipeline.plan import Plan
 from pipeline.segments import Segment
@@ -125,7 +126,7 @@ def test_a_draft_from_over_there_is_finished_there_and_here(
     (*_, made) = generate(as_draft(plan), space, store)
     assert isinstance(made, Finished)
     assert (made.run.state, made.run.where) == ("draft", host.url)
-    going_on = finishing(made.run.plan, store.stopped(made.run))
+    going_on = finishing(made.run.plan, stopped_at(made.run))
     told: list[Told] = []
     there, here, uninterrupted = run(space, going_on, told), run(backend, going_on, []), run(backend, plan, [])
     assert [event.index for event in told if isinstance(event, Step)] == [3, 4, 5, 6, 7, 8]

@@ -16,8 +16,9 @@ from pydantic.fields import FieldInfo
 from pipeline.adapters import hub_id
 from pipeline.errors import BadRequest, OnetakeError, RunFailed
 from pipeline.latents import is_latents
+from pipeline.library.runs import Run
 from pipeline.request import SOURCES, TASKS, FittedRequest, RestyleRequest
-from pipeline.store import RUN, Run
+from pipeline.store import RUN
 from pipeline.ui.house import House
 from pipeline.visitors import Viewer, new_key
 

@@ -1,21 +1,28 @@
 """What the page shows as a clip: a run of the store, or an example that ships with the app."""
 
 import json
-import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from pipeline.errors import NotFound
+from pipeline.library.bundle import words_of
+from pipeline.library.lineage import Branches, Kin, branches
+from pipeline.library.marks import UNMARKED, Marks
+from pipeline.library.runs import Run
 from pipeline.plan import Plan
 from pipeline.settings import Settings
-from pipeline.store import Run, Store
+from pipeline.store import Store
 from pipeline.visitors import Viewer
 
 
 @dataclass(frozen=True)
 class Clip:
-    """A finished picture or video with its page addresses and the plan that made it."""
+    """A finished picture or video with its page addresses and the plan that made it.
+
+    `mine` is whether it belongs to who looks at it; `before` and `after` are what it was made from, and what from it.
+    """
 
     url: str
     poster: str
@@ -23,6 +30,10 @@ class Clip:
     notes: tuple[str, ...] = ()
     facts: tuple[tuple[str, str], ...] = ()
     run_id: str | None = None
+    mine: bool = False
+    marks: Marks = UNMARKED
+    before: "Relatives | None" = None
+    after: "Relatives | None" = None
 
     @property
     def prompt(self) -> str:
@@ -37,21 +48,72 @@ class Clip:
     @property
     def download_name(self) -> str:
         """A file name that tells what is inside and with which seed it was made."""
-        words = re.sub(r"[^a-z0-9]+", "-", self.plan.title.lower()).strip("-")[:40].strip("-")
-        return f"onetake-{words or 'clip'}-{self.plan.seed}{Path(self.url).suffix}"
+        return f"onetake-{words_of(self.plan)}-{self.plan.seed}{Path(urlsplit(self.url).path).suffix}"
 
 
-def clip_of(run: Run) -> Clip:
-    """Return a run as the page shows it; addresses are relative, so any root path works."""
-    folder = f"media/{run.id}"
+@dataclass(frozen=True)
+class Relative:
+    """A run in the tree of another one, as the page shows it (see `Kin`)."""
+
+    run_id: str
+    title: str
+    poster: str
+    how: str
+    beyond: "Relatives"
+
+
+@dataclass(frozen=True)
+class Relatives:
+    """Runs beside each other in a tree, and how many more there are."""
+
+    each: tuple[Relative, ...] = ()
+    more: int = 0
+
+
+def clip_of(run: Run, store: Store, viewer: Viewer, marks: Marks | None = None) -> Clip:
+    """Return a run as the page shows it to somebody; addresses are relative, so any root path works.
+
+    Its owner's lead to the files also while it is private.
+    """
+    folder, key = f"media/{run.id}", _key(run, store, viewer)
     return Clip(
-        url=f"{folder}/{run.file.name}",
-        poster=f"{folder}/{run.poster.name}",
+        url=f"{folder}/{run.file.name}{key}",
+        poster=f"{folder}/{run.poster.name}{key}",
         plan=run.plan,
         notes=run.notes,
         facts=_facts(run),
         run_id=run.id,
+        mine=viewer.owns(run.owner),
+        marks=store.marks(run.id) if marks is None else marks,
     )
+
+
+def staged(run: Run, store: Store, viewer: Viewer) -> Clip:
+    """Return a run as it stands on the stage, between what it was made from and what was made from it."""
+
+    def see(run_id: str) -> Run | None:
+        return find_run(store, run_id, viewer)
+
+    def shown(found: Branches) -> Relatives:
+        return Relatives(tuple(_relative(kin, store, viewer, shown(kin.beyond)) for kin in found.kin), found.more)
+
+    before = shown(branches(run, see, lambda each: each.parents))
+    after = shown(branches(run, see, lambda each: store.children(each.id)))
+    return replace(clip_of(run, store, viewer), before=before, after=after)
+
+
+def marked(clip: Clip, marks: Marks) -> Clip:
+    """Return a clip with what its owner has decided since."""
+    return replace(clip, marks=marks)
+
+
+def _relative(kin: Kin, store: Store, viewer: Viewer, beyond: Relatives) -> Relative:
+    poster = f"media/{kin.run.id}/{kin.run.poster.name}{_key(kin.run, store, viewer)}"
+    return Relative(kin.run.id, kin.run.plan.title, poster, kin.how, beyond)
+
+
+def _key(run: Run, store: Store, viewer: Viewer) -> str:
+    return f"?key={store.media_key(run.id)}" if viewer.owns(run.owner) else ""
 
 
 def _facts(run: Run) -> tuple[tuple[str, str], ...]:
@@ -64,17 +126,17 @@ def _facts(run: Run) -> tuple[tuple[str, str], ...]:
 
 
 def find_run(store: Store, run_id: str | None, viewer: Viewer) -> Run | None:
-    """Return a viewer's run of an id, None when there is no such run."""
+    """Return the run of an id that a viewer may see, None when there is no such run."""
     try:
-        return store.owned(run_id, viewer) if run_id else None
+        return store.seen(run_id, viewer) if run_id else None
     except NotFound:
         return None
 
 
 def find_clip(store: Store, run_id: str | None, viewer: Viewer) -> Clip | None:
-    """Return the clip of a viewer's run, None when there is no such run."""
+    """Return the clip of a run that a viewer may see, None when there is no such run."""
     run = find_run(store, run_id, viewer)
-    return clip_of(run) if run else None
+    return staged(run, store, viewer) if run else None
 
 
 def example_clip(settings: Settings) -> Clip | None:

@@ -129,15 +129,9 @@ class Composer:
         enough = all(filled) if self.all_needed else any(filled) or not filled
         return "" if enough else self.asks
 
-    def busy(self) -> dict[Block, Any]:
-        """Return the composer while the stage follows a take."""
-        waiting: dict[Block, Any] = {each.chip: gr.Button(interactive=False) for each in self.examples}
-        return {self.make: gr.Button("Making…", interactive=False), **waiting}
-
-    def idle(self) -> dict[Block, Any]:
-        """Return the composer when a take can be made."""
-        open_again: dict[Block, Any] = {each.chip: gr.Button(interactive=True) for each in self.examples}
-        return {self.make: gr.Button("Make video", interactive=True), **open_again}
+    def offers(self, another: bool) -> dict[Block, Any]:
+        """Return the button, which says whether what it makes comes after something else."""
+        return {self.make: gr.Button("Make another" if another else "Make video")}
 
 
 def build_prompt(task: str, label: str, placeholder: str, rows: Rows) -> tuple[gr.Textbox, gr.Dropdown]:

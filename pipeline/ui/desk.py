@@ -1,5 +1,6 @@
 """What the page does when somebody touches it: every handler of the tabs, the stage and the library."""
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from html import escape
@@ -10,30 +11,34 @@ from gradio.blocks import Block
 from gradio.components import Component
 
 from pipeline.errors import NotFound, OnetakeError
-from pipeline.jobs import Job, JobView
+from pipeline.job import JobView
 from pipeline.model_spec import ModelSpec
 from pipeline.models import EMBEDDED, get_model
 from pipeline.remembered import licence_accepted
-from pipeline.ui import clips, details, library
+from pipeline.ui import clips, details
 from pipeline.ui.clip_field import offered
 from pipeline.ui.composer import Composer, Example
 from pipeline.ui.header import header
 from pipeline.ui.house import House
 from pipeline.ui.offer import licence, offer
+from pipeline.ui.queue import queue_cards
 from pipeline.ui.stage import Stage, Updates
 from pipeline.visitors import Viewer, new_key
 
 # An unwritten prompt has a contract too: it stands there before the first word.
 PLACEHOLDER = "a ball"
 GONE = "This take is no longer there. Choose another one from the library."
-NOTHING_KEPT = "It was stopped before its first step was done, so there is nothing to keep. Make it again."
+# A page that is open looks around now and then also where nothing goes on: another tab may have begun something.
+TICK_S, IDLE_TICK_S = 1.5, 15.0
 
 
 @dataclass(frozen=True)
 class Desk:
     """The page's parts and the house behind them; methods are event handlers.
 
-    `visitor` is the key by which somebody's jobs and runs are theirs, `pulse` changes as downloads of models go on,
+    `visitor` is the key by which somebody's jobs and runs are theirs, `seen` what the page shows of which job (see
+    following.py), `call` names a job to be followed; `look` is a button that a script presses to have the page looked
+    after at once. `listing` changes with the library (see shelf.py), `pulse` as downloads of models go on,
     `troubles` when a model turns out to be of no use.
     """
 
@@ -42,22 +47,27 @@ class Desk:
     composers: tuple[Composer, ...]
     stage: Stage
     header: gr.HTML
-    library: gr.HTML
+    queue_told: gr.HTML
+    queue: gr.HTML
+    listing: gr.Textbox
     visitor: gr.BrowserState
     ticker: gr.Timer
+    look: gr.Button
+    call: gr.Textbox
+    seen: gr.Textbox
     pulse: gr.Textbox
     troubles: gr.Textbox
 
     @property
     def outputs(self) -> list[Block]:
         """Return what changes when a take is followed or opened."""
-        starters = [starter for composer in self.composers for starter in composer.starters]
-        return [*self.stage.outputs, *starters, *self.by_row, self.header, self.library]
+        return [*self.stage.outputs, self.seen, *self.by_row, self.header, self.listing]
 
     @property
     def surroundings(self) -> list[Block]:
         """Return what changes by itself, besides the header and the library."""
-        return [self.ticker, self.pulse, self.troubles]
+        buttons = [composer.make for composer in self.composers]
+        return [*buttons, self.queue, self.call, self.ticker, self.pulse, self.troubles]
 
     @property
     def by_row(self) -> list[Block]:
@@ -106,7 +116,7 @@ class Desk:
         return get_model(name) if name else self.house.rows.start(composer.task)
 
     def make(self, composer: Composer, values: dict[Component, Any]) -> Iterator[Updates]:
-        """Submit a take and follow it; what is refused is said under the button."""
+        """Submit a take and have it followed; what is refused is said under the button."""
         key = values[self.visitor] or new_key()
         viewer = self.house.viewer(key)
         try:
@@ -117,54 +127,15 @@ class Desk:
         except OnetakeError as error:
             yield {composer.contract: refusal(error)}
             return
-        yield {self.visitor: key, composer.contract: self.contract(composer, values)}
-        yield from self._follow(job, viewer)
+        kept: Updates = {self.visitor: key, composer.contract: self.contract(composer, values)}
+        yield {**kept, **self.jobs_of(viewer), self.call: f"{job.id} {time.time_ns()}"}
 
-    def arrive(self, key: str | None) -> Iterator[Updates]:
-        """Fill the page for who opens it: their running take first, then their newest, then the example."""
-        key = key or new_key()
-        viewer = self.house.viewer(key)
-        yield {self.visitor: key, **self._surroundings(viewer), **self._first_sight(viewer)}
-        yield from self.rejoin(key)
-
-    def rejoin(self, key: str | None) -> Iterator[Updates]:
-        """Follow a job that is still under way."""
-        viewer = self.house.viewer(key)
-        if (job := self.house.current(viewer)) is not None:
-            yield from self._follow(job, viewer)
-
-    def _first_sight(self, viewer: Viewer) -> Updates:
-        runs = self.house.store.owned_by(viewer)
-        clip = clips.clip_of(runs[0]) if runs else clips.example_clip(self.house.settings)
-        return self.stage.play(clip) if clip else self.stage.clear()
-
-    def _follow(self, job: Job, viewer: Viewer) -> Iterator[Updates]:
-        yield {**self._busy(), **self._strip(viewer)}
-        view = job.snapshot()
-        for view in job.watch():
-            if not view.final:
-                yield self.stage.follow(view)
-        self.house.speeds.clear()
-        shown = view.run.id if view.run else None
-        unloaded = self._unloaded(view) if view.unloadable else {}
-        yield {**self._outcome(view), **self._idle(), **self._strip(viewer, shown), **self._top(), **unloaded}
-
-    def _unloaded(self, view: JobView) -> Updates:
+    def unloaded(self, view: JobView) -> Updates:
         """Select the embedded model in place of one that could not be loaded."""
-        if view.plan.model == EMBEDDED.name:
+        if not view.unloadable or view.plan.model == EMBEDDED.name:
             return {}
         message = OnetakeError(f"{view.error} {EMBEDDED.title} is selected.")
         return self._composer(view.plan.task).follow(EMBEDDED, refusal(message))
-
-    def _outcome(self, view: JobView) -> Updates:
-        if view.run is not None:
-            return self.stage.play(clips.clip_of(view.run))
-        return self.stage.say(view.error or NOTHING_KEPT)
-
-    def stop(self, key: str | None) -> None:
-        """Ask the running take to stop; whoever follows it shows what is kept."""
-        if (job := self.house.current(self.house.viewer(key))) is not None:
-            job.cancel()
 
     def open_run(self, key: str | None, event: gr.EventData) -> Updates:
         """Put a run of the library on the stage; a running take goes on, and the strip leads back to it."""
@@ -174,7 +145,7 @@ class Desk:
             shown = self.stage.say("This run is no longer there. Choose another one from the library.")
         else:
             shown = self.stage.play(clip)
-        return {**shown, **self._idle(), **self._surroundings(viewer, event.run)}
+        return {**shown, self.seen: "", **self.around(viewer, event.run)}
 
     def use_again(self, clip: clips.Clip) -> Updates:
         """Set every control to what made the clip on the stage, in the tab that made it."""
@@ -222,40 +193,33 @@ class Desk:
         files: Updates = {composer.own[name]: offered(folder / file) for name, file in example.files.items()}
         return composer.emptied() | files | {composer.prompt: example.words}
 
-    def tick(self, key: str | None, shown: clips.Clip | None) -> Updates:
-        """Look after what nobody follows: the model's loading, downloads, and the running take in the strip."""
-        return self._surroundings(self.house.viewer(key), shown.run_id if shown else None)
-
     def _composer(self, task: str) -> Composer:
         return next(composer for composer in self.composers if composer.task == task)
 
-    def _busy(self) -> Updates:
-        return {part: update for composer in self.composers for part, update in composer.busy().items()}
+    def around(self, viewer: Viewer, shown: str | None = None) -> Updates:
+        """Return everything besides the stage and the controls, with the run on the stage marked in the library."""
+        return {**self.jobs_of(viewer), self.listing: self.listed(shown)}
 
-    def _idle(self) -> Updates:
-        return {part: update for composer in self.composers for part, update in composer.idle().items()}
+    def listed(self, shown: str | None) -> str:
+        """Return a word that is another one whenever the library, or the run on the stage, is."""
+        return f"{shown or ''} {self.house.store.version}"
 
-    def _surroundings(self, viewer: Viewer, shown: str | None = None) -> Updates:
-        return {**self.stir(viewer), **self._strip(viewer, shown)}
+    def jobs_of(self, viewer: Viewer) -> Updates:
+        """Return what shows a visitor's jobs besides the stage, and what goes on by itself."""
+        under_way = self.house.jobs.under_way(viewer)
+        buttons = {part: new for each in self.composers for part, new in each.offers(bool(under_way)).items()}
+        return {**self.stir(viewer), **buttons, self.queue: queue_cards(under_way, self.house.jobs.left_over(viewer))}
 
     def stir(self, viewer: Viewer) -> Updates:
         """Return what goes on by itself: the model's loading, downloads, and the clock that looks after them."""
-        busy = [fetch for fetch in self.house.fetches.views() if fetch.busy]
-        loading = self.house.warm_up.state == "loading"
+        fetching = any(fetch.busy for fetch in self.house.fetches.views())
+        moving = self.house.warm_up.state == "loading" or fetching or bool(self.house.jobs.under_way(viewer))
         return {
-            **self._top(),
-            self.ticker: gr.Timer(active=loading or bool(busy) or self.house.current(viewer) is not None),
+            self.header: header(self.house),
+            self.ticker: gr.Timer(TICK_S if moving else IDLE_TICK_S),
             self.pulse: self.house.pulse(),
             self.troubles: " ".join(self.house.troubles()),
         }
-
-    def _top(self) -> Updates:
-        return {self.header: header(self.house)}
-
-    def _strip(self, viewer: Viewer, shown: str | None = None) -> Updates:
-        job = self.house.current(viewer)
-        running = job.snapshot() if job else None
-        return {self.library: library.strip(self.house.store.owned_by(viewer), running, shown)}
 
 
 def refusal(error: OnetakeError) -> str:

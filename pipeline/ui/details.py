@@ -32,11 +32,13 @@ def _notes(notes: Iterable[str]) -> str:
 
 
 def _recipe(clip: Clip) -> str:
-    rows = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in _settings(clip))
+    settings = (*recipe_rows(clip), *clip.facts)
+    rows = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in settings)
     return f'<details class="recipe"><summary>Recipe</summary><dl>{rows}</dl></details>'
 
 
-def _settings(clip: Clip) -> tuple[tuple[str, str], ...]:
+def recipe_rows(clip: Clip) -> tuple[tuple[str, str], ...]:
+    """Return what made a clip, each setting by its name."""
     plan = clip.plan
     return (
         ("Prompt", plan.prompt),
@@ -47,7 +49,6 @@ def _settings(clip: Clip) -> tuple[tuple[str, str], ...]:
         ("Steps", str(plan.steps)),
         ("Guidance", f"{plan.guidance_scale:g}"),
         *_given(clip),
-        *clip.facts,
     )
 
 

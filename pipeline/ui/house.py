@@ -12,7 +12,8 @@ from pipeline.errors import NotDownloaded
 from pipeline.estimate import Speed
 from pipeline.fetches import Fetches
 from pipeline.hub_loras import fetch_lora, find_lora
-from pipeline.jobs import Job, Jobs
+from pipeline.job import Job
+from pipeline.jobs import Jobs
 from pipeline.memory import Machine
 from pipeline.model_spec import ModelSpec
 from pipeline.models import EMBEDDED, MODELS, default_model, get_model
@@ -94,6 +95,7 @@ class House:
         """Keep copies of what a request gives, and queue its plan; raise NotDownloaded without its model's files."""
         fetch = partial(fetch_lora, settings=self.settings)
         request = parse_request(asked)
+        self.store.storage.refuse_when_full()
         plan = self._plan(with_sources(request, partial(self.store.keep_source, viewer=viewer), fetch))
         if not self.is_here(spec := get_model(plan.model)):
             raise self.absent(spec)
@@ -129,10 +131,5 @@ class House:
 
     def last_picture(self, run_id: str, viewer: Viewer) -> Image.Image:
         """Return a run's last frame as it was made, or spliced; raise an OnetakeError without the run."""
-        *_, last = read_frames(self.store.last_frame(self.store.owned(run_id, viewer)))
+        *_, last = read_frames(self.store.last_frame(self.store.seen(run_id, viewer), viewer))
         return Image.fromarray(last)
-
-    def current(self, viewer: Viewer) -> Job | None:
-        """Return the first of a viewer's jobs that is under way, None where there is none."""
-        mine = (job for job in self.jobs.under_way() if viewer.owns(job.snapshot().origin.owner))
-        return next(mine, None)

@@ -1,0 +1,40 @@
+"""What a run was made from and what was made from it, as far as somebody may see."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from pipeline.library.runs import Run
+from pipeline.visitors import Parent
+
+# Of a long history, the generations and the runs of each that fit under a stage.
+GENERATIONS = 3
+ABREAST = 4
+
+See = Callable[[str], Run | None]
+Next = Callable[[Run], Sequence[Parent]]
+
+
+@dataclass(frozen=True)
+class Kin:
+    """A run in a tree: how the younger one of it and its neighbour came about, and what lies beyond."""
+
+    run: Run
+    how: str
+    beyond: "Branches"
+
+
+@dataclass(frozen=True)
+class Branches:
+    """Runs beside each other in a tree, and how many more there are."""
+
+    kin: tuple[Kin, ...] = ()
+    more: int = 0
+
+
+def branches(run: Run, see: See, beyond: Next, generations: int = GENERATIONS) -> Branches:
+    """Return what `beyond` leads to from a run, and on from there; what `see` returns None for is not there."""
+    seen = [(other, each.how) for each in beyond(run) if (other := see(each.run))]
+    if not generations:
+        return Branches(more=len(seen))
+    kin = (Kin(other, how, branches(other, see, beyond, generations - 1)) for other, how in seen[:ABREAST])
+    return Branches(tuple(kin), max(len(seen) - ABREAST, 0))

@@ -1,0 +1,57 @@
+"""The strip of a visitor's jobs in front of the library, as HTML: what is made, what waits, and what broke off."""
+
+import time
+from collections.abc import Sequence
+from html import escape
+
+from pipeline.job import JobView
+from pipeline.ui.screen import going_on, spoken
+
+# Clicks on the cards reach Python as events with the job's id.
+QUEUE_CLICKS = """
+const events = {follow: 'follow_job', cancel: 'cancel_job', retry: 'retry_job', dismiss: 'dismiss_job'};
+element.addEventListener('click', (click) => {
+  const button = click.target.closest('[data-follow], [data-cancel], [data-retry], [data-dismiss]');
+  if (!button) return;
+  const [[what, job]] = Object.entries(button.dataset);
+  trigger(events[what], {job});
+});
+"""
+# What broke off is listed until somebody looks after it; of much, the newest.
+BROKEN_SHOWN = 6
+
+
+def queue_cards(under_way: Sequence[JobView], broken: Sequence[JobView]) -> str:
+    """Return a card for each job, nothing where there are none."""
+    cards = [_card(view) for view in under_way] + [_broken(view) for view in broken[:BROKEN_SHOWN]]
+    return f'<ul class="jobs" aria-label="Your takes under way">{"".join(cards)}</ul>' if cards else ""
+
+
+def _card(view: JobView) -> str:
+    words, running = _words(view), view.state == "running"
+    watch = f'<button data-follow="{view.id}" title="{words}" aria-label="Watch: {words}">'
+    told = f"<b>{'Being made' if running else 'Waiting'}</b><span>{words}</span><small>{escape(_when(view))}</small>"
+    stop = _small("cancel", view, f"{'Stop' if running else 'Take out of the queue'}: {words}")
+    return f'<li class="job is-{view.state}">{watch}{told}</button>{stop}</li>'
+
+
+def _broken(view: JobView) -> str:
+    words, why = _words(view), escape(view.error or "")
+    what = "Interrupted" if view.state == "interrupted" else "Failed"
+    told = f'<div title="{why}"><b>{what}</b><span>{words}</span><small>{why}</small></div>'
+    again = f'<button class="again" data-retry="{view.id}" aria-label="Run again: {words}">Run again</button>'
+    return f'<li class="job is-{view.state}">{told}{again}{_small("dismiss", view, f"Dismiss: {words}")}</li>'
+
+
+def _small(what: str, view: JobView, label: str) -> str:
+    return f'<button class="off" data-{what}="{view.id}" aria-label="{label}" title="{label}">✕</button>'
+
+
+def _words(view: JobView) -> str:
+    return escape(view.plan.title, quote=True)
+
+
+def _when(view: JobView) -> str:
+    if view.state == "queued" and view.begins:
+        return f"{view.place} before yours, in {spoken(view.begins - time.time())}"
+    return going_on(view)
