@@ -16,7 +16,7 @@ from pipeline.visitors import Origin
 
 STOPPED = 130
 DRAFTS = """\
-Begin several videos and stop each after a quarter of its steps. Each shows what it would become, and is listed with its
+Begin several videos and stop each after a fifth of its steps. Each shows what it would become, and is listed with its
 id: finish the ones that you like. Words in braces are alternatives, each line of the prompt is a prompt of its own."""
 FINISH = """\
 Finish drafts, or videos that were stopped, from where they stopped: the frames are those of a video that never did."""

@@ -54,7 +54,7 @@ def test_an_interrupt_keeps_what_there_is_and_ends_the_others(tmp_path: Path) ->
     asked = ["drafts", "a ball\na cube", "--size", "64x64", "--steps", "100", "--json"]
     process = start(tmp_path, *asked, stderr=screen)
     shown = b""
-    while b"step 2 of 25" not in shown:
+    while b"step 2 of 20" not in shown:
         shown += os.read(terminal, 1024)
     process.send_signal(signal.SIGINT)
     out, _ = process.communicate(timeout=300)
@@ -86,7 +86,7 @@ def test_what_is_wrong_is_one_line_and_a_status(said: Said, arguments: list[str]
 
 
 def test_help_says_what_a_draft_is(capsys: pytest.CaptureFixture[str]) -> None:
-    for word, says in (("drafts", "stop each after a quarter of its steps"), ("finish", "from where they stopped")):
+    for word, says in (("drafts", "stop each after a fifth of its steps"), ("finish", "from where they stopped")):
         with pytest.raises(SystemExit):
             main([word, "--help"])
         assert says in " ".join(capsys.readouterr().out.split())
