@@ -104,12 +104,15 @@ class Following:
         viewer, session = self._viewer(key), request.session_hash or ""
         self.called[session] = word
         job = self._named(word, viewer)
-        while job is not None:
-            yield from self._see_through(job, viewer, partial(self._elsewhere, session, word))
-            switched = self.called.get(session, word)
-            job = self._next(job, viewer) if switched == word else self._named(switched, viewer)
-            word = switched
-        self.called.pop(session, None)
+        try:
+            while job is not None:
+                yield from self._see_through(job, viewer, partial(self._elsewhere, session, word))
+                switched = self.called.get(session, word)
+                job = self._next(job, viewer) if switched == word else self._named(switched, viewer)
+                word = switched
+        finally:
+            if not self._elsewhere(session, word):
+                del self.called[session]
 
     def tick(self, key: str | None, seen: str, shown: clips.Clip | None) -> Updates:
         """Look after what nobody follows: loading, downloads, other jobs, and the stage where a stream is lost."""
