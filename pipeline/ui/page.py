@@ -4,18 +4,19 @@ from functools import partial
 from typing import Any
 
 import gradio as gr
-from gradio.events import Dependency
 
 from pipeline.ui.animate_tab import build_animate_tab
 from pipeline.ui.api import add_endpoints
 from pipeline.ui.composer import Composer
 from pipeline.ui.desk import TICK_S, Desk
-from pipeline.ui.following import AT_ONCE, FOLLOWING, wire_following
+from pipeline.ui.following import wire_following
 from pipeline.ui.header import header
 from pipeline.ui.house import House
 from pipeline.ui.join_tab import build_join_tab
 from pipeline.ui.lending import add_lending
+from pipeline.ui.making import wire_making
 from pipeline.ui.model_choice import wire_models
+from pipeline.ui.pages import AT_ONCE
 from pipeline.ui.queue import QUEUE_CLICKS
 from pipeline.ui.restyle_tab import build_restyle_tab
 from pipeline.ui.stage import build_stage
@@ -35,12 +36,12 @@ def build_page(house: House) -> gr.Blocks:
     page = gr.Blocks(title="Onetake", analytics_enabled=False, fill_width=True)
     with page:
         desk = _parts(house)
-        follows = wire_following(page, desk)
+        wire_following(page, desk)
         for composer in desk.composers:
             _wire_contract(page, desk, composer)
-            _wire_making(desk, composer)
+            wire_making(desk, composer)
         _wire_going_on(desk)
-        _wire_library(desk, follows)
+        _wire_library(desk)
         wire_models(page, desk)
         add_endpoints(house)
         add_lending(house)
@@ -79,16 +80,6 @@ def _wire_contract(page: gr.Blocks, desk: Desk, composer: Composer) -> None:
     gr.on([page.load, composer.prompt.blur, desk.pulse.change, *changes], partial(desk.contract, composer), **promise)
 
 
-def _wire_making(desk: Desk, composer: Composer) -> None:
-    outputs = [desk.header, *desk.surroundings, composer.contract, desk.visitor]
-    inputs = {*composer.inputs, desk.visitor}
-    making = {"fn": partial(desk.make, composer), "inputs": inputs, "outputs": outputs, **FOLLOWING}
-    composer.make.click(**making)
-    for example in composer.examples:
-        chosen = example.chip.click(partial(desk.play_example, composer, example), None, composer.filled_in, **AT_ONCE)
-        chosen.then(**making)
-
-
 def _wire_going_on(desk: Desk) -> None:
     desk.stage.again.click(desk.use_again, desk.stage.shown, desk.restored, **AT_ONCE)
     outputs = [*desk.restored, *(composer.contract for composer in desk.composers)]
@@ -97,7 +88,5 @@ def _wire_going_on(desk: Desk) -> None:
         button.click(partial(desk.carry, task), [desk.stage.shown, desk.visitor], outputs, **AT_ONCE)
 
 
-def _wire_library(desk: Desk, follows: list[Dependency]) -> None:
-    # Looking at something else ends the watching, not the take.
-    outputs = [*desk.outputs, *desk.surroundings]
-    desk.library.open_run(desk.open_run, desk.visitor, outputs, cancels=follows, **AT_ONCE)
+def _wire_library(desk: Desk) -> None:
+    desk.library.open_run(desk.open_run, desk.visitor, [*desk.outputs, *desk.surroundings], **AT_ONCE)
