@@ -2,8 +2,10 @@
 () => {
   const UNDO_MS = 15000;
   const MOST_COMPARED = 4;
-  const ask = (what, more) =>
-    document.querySelector("#grid")?.dispatchEvent(new CustomEvent("ask", { detail: { what, ...more } }));
+  const ask = (what, more) => {
+    const event = new CustomEvent("ask", { detail: { what, ...more }, bubbles: true });
+    document.querySelector("#grid .prose")?.dispatchEvent(event);
+  };
 
   // What is selected stays so while cards are listed anew: id -> {key, mine}.
   const selected = new Map();

@@ -1,6 +1,7 @@
 """Finished runs on disk: a folder each, written aside and renamed, so that a listing never shows half a run."""
 
 import json
+import logging
 import secrets
 import shutil
 import threading
@@ -15,13 +16,12 @@ from typing import Any, Literal
 
 from pipeline.errors import NotFound, RunFailed
 from pipeline.estimate import Speed
-from pipeline.events import Latents
-from pipeline.latents import is_latents, read_latents
+from pipeline.latents import is_latents
 from pipeline.library.folders import local_disk, move_folder, size_of
 from pipeline.library.index import INDEX, Index, Only, visible
 from pipeline.library.marks import Marks, read_marks, write_marks
 from pipeline.library.media_keys import media_key, opens
-from pipeline.library.runs import LAST, LATENTS, POSTER, RUN_FILE, Draft, Run, run_from
+from pipeline.library.runs import LAST, POSTER, RUN_FILE, Draft, Run, run_from
 from pipeline.library.sources import before_loss, file_mark, keep
 from pipeline.library.storage import SOURCES, TOO_LATE, UNFINISHED, Held, Storage, bring_back, owners_aside, set_aside
 from pipeline.media import pixels_mark
@@ -34,6 +34,8 @@ RUNS_TO_MEASURE = 5
 UNDO_S = 600
 RUN = "run:"
 NO_RUN = "There is no run {!r}. Choose one from the library."
+
+log = logging.getLogger(__name__)
 
 Sort = Literal["newest", "oldest", "longest", "name"]
 ORDERS: Mapping[Sort, str] = {
@@ -142,7 +144,7 @@ class Store:
         self, viewer: Viewer, search: str = "", sort: Sort = "newest", only: Only = "mine",
         limit: int | None = None, offset: int = 0,
     ) -> Listing:  # fmt: skip
-        """Return the runs that a viewer may see and whose prompt, model, seed, task or id holds all words searched.
+        """Return the runs that a viewer may see and whose prompt, model, seed and task hold all words searched.
 
         `mine` and `starred` are the viewer's, `published` is what everybody sees, `all` is both.
         """
@@ -160,10 +162,6 @@ class Store:
     def list(self) -> tuple[Run, ...]:
         """Return all runs, newest first; a folder that cannot be read is left out and logged."""
         return self.find(EVERYTHING).runs
-
-    def owned_by(self, viewer: Viewer) -> tuple[Run, ...]:
-        """Return all of a viewer's runs, newest first."""
-        return self.find(viewer).runs
 
     def get(self, run_id: str) -> Run:
         """Return one run; raise NotFound."""
@@ -225,10 +223,13 @@ class Store:
 
     def purge(self, older_than_s: float = UNDO_S) -> None:
         """Remove for good what was deleted some minutes ago, the sources that nobody needs, and what broke off."""
-        with self._lock:
-            self.storage.remove_deleted(older_than_s)
-            self.storage.remove_sources()
-            self.storage.remove_left_over()
+        try:
+            with self._lock:
+                self.storage.remove_deleted(older_than_s)
+                self.storage.remove_sources()
+                self.storage.remove_left_over()
+        except OSError as error:
+            log.warning("%s could not be tidied up: %s", self.home, error)
 
     def media_key(self, run_id: str) -> str:
         """Return the key in the addresses of a private run's files."""
@@ -279,10 +280,6 @@ class Store:
         rows = self.index.rows(f"{where} AND {seen}", (value, *values)) if self.home.is_dir() else ()
         runs = sorted((row.run for row in rows), key=lambda run: not viewer.owns(run.owner))
         return next(iter(runs), None)
-
-    def latents(self, run: Run) -> Latents:
-        """Read the unmarked latents of a run; raise NotFound when they are gone."""
-        return read_latents(run.file.parent / LATENTS)
 
     def last_frame(self, run: Run, viewer: Viewer = EVERYTHING) -> Path:
         """Return the file whose last frame is a run's, without loss where one was kept and the run is the viewer's."""

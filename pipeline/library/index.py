@@ -111,7 +111,7 @@ class Index:
 
     def _insert(self, run: Run, record: str, marks: Marks, size: int) -> None:
         plan = run.plan
-        words = " ".join((plan.title, plan.prompt, plan.model, str(plan.seed), plan.task, run.id)).casefold()
+        words = " ".join((plan.title, plan.prompt, plan.model, str(plan.seed), plan.task)).casefold()
         place = (run.where, run.state, plan.title.casefold(), words, plan.seconds, run.sha256, run.last_pixels)
         stamp = _stamp(self._home / run.id)
         row = (run.id, run.owner, run.created, plan.model, *place, size, marks.starred, marks.published, stamp)

@@ -26,12 +26,11 @@ def comparison(clips: Sequence[Clip]) -> str:
 
 def _figure(clip: Clip, rows: str) -> str:
     words = escape(clip.plan.title, quote=True)
-    size = f'style="--w:{clip.plan.width};--h:{clip.plan.height}"'
     if clip.is_picture:
-        inside = f'<img src="{clip.url}" alt="{words}" {size}>'
+        inside = f'<img src="{clip.url}" alt="{words}">'
     else:
         inside = (
-            f'<video src="{clip.url}" poster="{clip.poster}" {size} data-seconds="{clip.plan.seconds:.3f}" '
+            f'<video src="{clip.url}" poster="{clip.poster}" data-seconds="{clip.plan.seconds:.3f}" '
             f'aria-label="{words}" muted playsinline preload="auto"></video>'
         )
     return (

@@ -1,8 +1,7 @@
 """What the page does when somebody touches it: every handler of the tabs, the stage and the library."""
 
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html import escape
 from typing import Any
 
@@ -21,9 +20,10 @@ from pipeline.ui.composer import Composer, Example
 from pipeline.ui.header import header
 from pipeline.ui.house import House
 from pipeline.ui.offer import licence, offer
+from pipeline.ui.pages import Pages, Seen, called, named
 from pipeline.ui.queue import queue_cards
 from pipeline.ui.stage import Stage, Updates
-from pipeline.visitors import Viewer, new_key
+from pipeline.visitors import Viewer
 
 # An unwritten prompt has a contract too: it stands there before the first word.
 PLACEHOLDER = "a ball"
@@ -37,7 +37,7 @@ class Desk:
     """The page's parts and the house behind them; methods are event handlers.
 
     `visitor` is the key by which somebody's jobs and runs are theirs, `seen` what the page shows of which job (see
-    following.py), `call` names a job to be followed; `look` is a button that a script presses to have the page looked
+    pages.py), `call` names a job to be followed; `look` is a button that a script presses to have the page looked
     after at once. `listing` changes with the library (see shelf.py), `pulse` as downloads of models go on,
     `troubles` when a model turns out to be of no use.
     """
@@ -57,6 +57,7 @@ class Desk:
     seen: gr.Textbox
     pulse: gr.Textbox
     troubles: gr.Textbox
+    pages: Pages = field(default_factory=Pages)
 
     @property
     def outputs(self) -> list[Block]:
@@ -115,20 +116,23 @@ class Desk:
         name = values[composer.controls.model]
         return get_model(name) if name else self.house.rows.start(composer.task)
 
-    def make(self, composer: Composer, values: dict[Component, Any]) -> Iterator[Updates]:
-        """Submit a take and have it followed; what is refused is said under the button."""
-        key = values[self.visitor] or new_key()
-        viewer = self.house.viewer(key)
-        try:
-            asked = composer.read(values, composer.words(values))
-            if fetched := self.house.loras_to_fetch(asked, viewer):
-                yield {composer.contract: f'<p class="promise">Fetching {escape(fetched)} from the Hub…</p>'}
-            job = self.house.submit(asked, viewer)
-        except OnetakeError as error:
-            yield {composer.contract: refusal(error)}
-            return
-        kept: Updates = {self.visitor: key, composer.contract: self.contract(composer, values)}
-        yield {**kept, **self.jobs_of(viewer), self.call: f"{job.id} {time.time_ns()}"}
+    def on_stage(self, view: JobView, at: float) -> Updates:
+        """Show how a job stands, from a moment on (see Seen)."""
+        return {**self.stage.follow(view), self.seen: str(Seen(view.id, view.version, at))}
+
+    def follow_new(self, job_id: str, viewer: Viewer, seen: Seen | None, session: str | None) -> Updates:
+        """Put a new job onto the stage, unless another one of the same visitor is there, which goes on before it."""
+        there = {view.id for view in self.house.jobs.under_way(viewer)} - {job_id}
+        if {named(self.pages.wanted(session) or ""), seen.job if seen else ""} & there:
+            return {}
+        return self.call_job(job_id, viewer, session)
+
+    def call_job(self, job_id: str, viewer: Viewer, session: str | None) -> Updates:
+        """Put a job onto the stage, and have it followed."""
+        word = called(job_id)
+        self.pages.call(session, word)
+        view = self.house.jobs.look(job_id, viewer)
+        return {**({} if view.final else self.on_stage(view, time.time())), self.call: word}
 
     def unloaded(self, view: JobView) -> Updates:
         """Select the embedded model in place of one that could not be loaded."""
@@ -137,9 +141,10 @@ class Desk:
         message = OnetakeError(f"{view.error} {EMBEDDED.title} is selected.")
         return self._composer(view.plan.task).follow(EMBEDDED, refusal(message))
 
-    def open_run(self, key: str | None, event: gr.EventData) -> Updates:
-        """Put a run of the library on the stage; a running take goes on, and the strip leads back to it."""
+    def open_run(self, key: str | None, event: gr.EventData, request: gr.Request) -> Updates:
+        """Put a run of the library on the stage; a running take goes on, and its card leads back to it."""
         viewer = self.house.viewer(key)
+        self.pages.call(request.session_hash, "")
         clip = clips.find_clip(self.house.store, event.run, viewer)
         if clip is None:
             shown = self.stage.say("This run is no longer there. Choose another one from the library.")

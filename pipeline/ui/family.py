@@ -19,13 +19,15 @@ def _branches(found: Relatives | None, side: str, label: str = "") -> str:
     if found is None or not (found.each or found.more):
         return ""
     named = f' aria-label="{label}"' if label else ""
-    items = "".join(f"<li>{_kin(each)}{_branches(each.beyond, side)}</li>" for each in found.each)
+    items = "".join(f"<li>{_kin(each, side)}{_branches(each.beyond, side)}</li>" for each in found.each)
     rest = f'<li><span class="kin rest">{found.more} more</span></li>' if found.more else ""
     return f'<ul class="{side}"{named}>{items}{rest}</ul>'
 
 
-def _kin(kin: Relative) -> str:
-    words, how = escape(kin.title, quote=True), escape(kin.how)
+def _kin(kin: Relative, side: str) -> str:
+    # Towards the younger ones it is told from where the line comes.
+    how = kin.how.replace(" from", " into") if side == "younger" else kin.how
+    words, how = escape(kin.title, quote=True), escape(how)
     return (
         f'<button type="button" class="kin" data-open="{kin.run_id}" title="{words}" aria-label="{how}: {words}">'
         f'<img src="{kin.poster}" alt="" loading="lazy"><small>{how}</small></button>'

@@ -13,7 +13,10 @@ NOTHING = {
 }
 NOT_FOUND = "No take has all of these words. Prompts, models, seeds and tasks are searched."
 # Where a script sends what was clicked, so that it reaches Python as an event with its details.
-CLICKS = "element.addEventListener('ask', (ask) => trigger(ask.detail.what, ask.detail));"
+CLICKS = """
+const known = ['open_run', 'star_run', 'publish_run', 'delete_runs', 'restore_runs', 'compare_runs'];
+element.addEventListener('ask', ({detail}) => { if (known.includes(detail.what)) trigger(detail.what, detail); });
+"""
 
 
 def heading(total: int, quota: str = "") -> str:

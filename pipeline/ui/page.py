@@ -9,12 +9,14 @@ from pipeline.ui.animate_tab import build_animate_tab
 from pipeline.ui.api import add_endpoints
 from pipeline.ui.composer import Composer
 from pipeline.ui.desk import TICK_S, Desk
-from pipeline.ui.following import AT_ONCE, FOLLOWING, wire_following
+from pipeline.ui.following import wire_following
 from pipeline.ui.header import header
 from pipeline.ui.house import House
 from pipeline.ui.join_tab import build_join_tab
 from pipeline.ui.lending import add_lending
+from pipeline.ui.making import wire_making
 from pipeline.ui.model_choice import wire_models
+from pipeline.ui.pages import AT_ONCE
 from pipeline.ui.queue import QUEUE_CLICKS
 from pipeline.ui.restyle_tab import build_restyle_tab
 from pipeline.ui.shelf import Shelf, build_shelf, wire_shelf
@@ -27,12 +29,12 @@ def build_page(house: House) -> gr.Blocks:
     page = gr.Blocks(title="Onetake", analytics_enabled=False, fill_width=True)
     with page:
         desk, shelf = _parts(house)
-        follows = wire_following(page, desk)
+        wire_following(page, desk)
         for composer in desk.composers:
             _wire_contract(page, desk, composer)
-            _wire_making(desk, composer)
+            wire_making(desk, composer)
         _wire_going_on(desk)
-        wire_shelf(desk, shelf, follows)
+        wire_shelf(desk, shelf)
         wire_models(page, desk)
         add_endpoints(house)
         add_lending(house)
@@ -69,16 +71,6 @@ def _wire_contract(page: gr.Blocks, desk: Desk, composer: Composer) -> None:
     composer.prompt.change(partial(desk.contract_while_typing, composer), **promise)
     changes: list[Any] = [part.change for part in composer.inputs if part is not composer.prompt]
     gr.on([page.load, composer.prompt.blur, desk.pulse.change, *changes], partial(desk.contract, composer), **promise)
-
-
-def _wire_making(desk: Desk, composer: Composer) -> None:
-    outputs = [desk.header, *desk.surroundings, composer.contract, desk.visitor]
-    inputs = {*composer.inputs, desk.visitor}
-    making = {"fn": partial(desk.make, composer), "inputs": inputs, "outputs": outputs, **FOLLOWING}
-    composer.make.click(**making)
-    for example in composer.examples:
-        chosen = example.chip.click(partial(desk.play_example, composer, example), None, composer.filled_in, **AT_ONCE)
-        chosen.then(**making)
 
 
 def _wire_going_on(desk: Desk) -> None:

@@ -6,7 +6,6 @@ from typing import Any, cast
 
 import gradio as gr
 from gradio.blocks import Block
-from gradio.events import Dependency
 
 from pipeline.errors import NotFound, OnetakeError
 from pipeline.library.index import Only
@@ -14,7 +13,7 @@ from pipeline.store import Sort
 from pipeline.ui import clips, library
 from pipeline.ui.compare import FEWEST, MOST, comparison
 from pipeline.ui.desk import Desk
-from pipeline.ui.following import AT_ONCE
+from pipeline.ui.pages import AT_ONCE
 from pipeline.ui.stage import Updates
 
 # Four rows on a desktop; as many again come with each click.
@@ -59,7 +58,7 @@ def build_shelf() -> Shelf:
     return Shelf(heading, search, only, sort, told, grid, more, comparison, gr.State(PAGE))
 
 
-def wire_shelf(desk: Desk, shelf: Shelf, follows: list[Dependency]) -> None:
+def wire_shelf(desk: Desk, shelf: Shelf) -> None:
     """Connect the library; opening something ends the following of what is made, not the making."""
     keeper = Keeper(desk, shelf)
     choice = [shelf.search, shelf.only, shelf.sort, shelf.many, desk.listing, desk.visitor]
@@ -70,7 +69,7 @@ def wire_shelf(desk: Desk, shelf: Shelf, follows: list[Dependency]) -> None:
     gr.on(chosen, keeper.begin_again, choice, **anew)
     shelf.more.click(keeper.show_more, choice, [*shelf.listed, shelf.many], **AT_ONCE)
     outputs = [*desk.outputs, *desk.surroundings]
-    shelf.grid.open_run(desk.open_run, desk.visitor, outputs, cancels=follows, **AT_ONCE)
+    shelf.grid.open_run(desk.open_run, desk.visitor, outputs, **AT_ONCE)
     decided = [desk.stage.keeping, desk.stage.shown, desk.listing, shelf.told]
     shelf.grid.star_run(keeper.star, [desk.visitor, desk.stage.shown], decided, **AT_ONCE)
     shelf.grid.publish_run(keeper.publish, [desk.visitor, desk.stage.shown], decided, **AT_ONCE)
