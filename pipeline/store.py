@@ -65,7 +65,7 @@ class Store:
         self.home = home
         self._quota = quota
         self._local = local
-        self._held: list[Callable[[], Held]] = []
+        self._held: Callable[[], Held] | None = None
         self._lock = threading.RLock()
 
     @property
@@ -93,17 +93,11 @@ class Store:
     @property
     def storage(self) -> Storage:
         """What lies here, and what may go."""
-        return Storage(self.home, self.index, self._quota, self._in_use if self._held else None)
+        return Storage(self.home, self.index, self._quota, self._held)
 
     def held_by(self, held: Callable[[], Held]) -> None:
         """Have somebody asked for what may not be removed, before anything is."""
-        self._held.append(held)
-
-    def _in_use(self) -> Held:
-        held = Held()
-        for each in self._held:
-            held |= each()
-        return held
+        self._held = held
 
     @contextmanager
     def create(self, plan: Plan, origin: Origin = OF_THE_MACHINE) -> Iterator[Draft]:
@@ -224,10 +218,12 @@ class Store:
     def purge(self, older_than_s: float = UNDO_S) -> None:
         """Remove for good what was deleted some minutes ago, the sources that nobody needs, and what broke off."""
         try:
+            # Asked before the lock is taken: whoever tells what is held may be waiting for it.
+            storage, held = self.storage, self._held() if self._held else Held()
             with self._lock:
-                self.storage.remove_deleted(older_than_s)
-                self.storage.remove_sources()
-                self.storage.remove_left_over()
+                storage.remove_deleted(older_than_s)
+                storage.remove_sources(held)
+                storage.remove_left_over()
         except OSError as error:
             log.warning("%s could not be tidied up: %s", self.home, error)
 

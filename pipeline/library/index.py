@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from pipeline.errors import BadHome
 from pipeline.library.folders import size_of
 from pipeline.library.marks import MARKS_FILE, Marks, read_marks
 from pipeline.library.runs import RUN_FILE, Run, run_from
@@ -78,12 +79,12 @@ class Index:
 
     def _take_in(self, names: set[str]) -> None:
         gone = self._known.keys() - names
-        new = names - self._known.keys()
         if not self._checked:
-            # Marks may have changed while nobody looked.
-            new |= {name for name in names & self._known.keys() if self._known[name] != _stamp(self._home / name)}
+            # What may have changed while nobody looked is read again.
+            gone |= {name for name, stamp in self._known.items() if stamp != _stamp(self._home / name)}
             self._checked = True
         self._forget(gone)
+        new = names - self._known.keys()
         self._left_out = {name: at for name, at in self._left_out.items() if name in names}
         added = sum(self._add(name) for name in sorted(new))
         self.version += bool(gone or added)
@@ -105,7 +106,6 @@ class Index:
             self._left_out[name] = changed
             return False
         self._left_out.pop(name, None)
-        self._forget([name] if name in self._known else [])
         self._insert(run, record, read_marks(folder), size_of(folder))
         return True
 
@@ -173,12 +173,12 @@ class Index:
 
 
 def _open(file: Path) -> sqlite3.Connection:
-    """Open the index; one of another version, or that is damaged, is begun anew."""
+    """Open the index; one of another version, or that is damaged, is begun anew. Raise BadHome where it is locked."""
     try:
         return _connect(file)
     except sqlite3.DatabaseError as error:
-        if isinstance(error, sqlite3.OperationalError) and file.is_file() and file.stat().st_size == 0:
-            raise
+        if "locked" in str(error):
+            raise BadHome(f"{file} is being written by another program. Try again in a minute.") from error
         log.warning("%s is made anew: %s", file, error)
         for name in (file.name, f"{file.name}-wal", f"{file.name}-shm"):
             file.with_name(name).unlink(missing_ok=True)

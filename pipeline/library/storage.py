@@ -49,9 +49,9 @@ class Storage:
     held: Callable[[], Held] | None = None
 
     def used(self) -> int:
-        """Return the bytes of all runs and of what lies among them; what is being written does not count yet."""
+        """Return the bytes of all runs and of the folders among them; what is being written does not count yet."""
         ((runs,),) = self.index.ask("SELECT coalesce(sum(bytes), 0) FROM runs")
-        beside = (path for path in self.home.glob(".*") if path.name != UNFINISHED)
+        beside = (path for path in self.home.glob(".*/") if path.name != UNFINISHED)
         return int(runs) + sum(size_of(path) for path in beside)
 
     def make_room(self, wanted: int, held: Held) -> str:
