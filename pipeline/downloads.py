@@ -118,8 +118,8 @@ def is_here(spec: ModelSpec, settings: Settings) -> bool:
 
 
 def commit_of(spec: ModelSpec, settings: Settings) -> str:
-    """Return the commit whose files a model is loaded from, nothing for the embedded one; raise NotDownloaded."""
-    return "" if spec.embedded else folder_of(spec.repo, spec.revision, settings).name
+    """Return the commit whose files a model is loaded from, or a digest of those that ship; raise NotDownloaded."""
+    return weights_mark(spec, settings) if spec.embedded else folder_of(spec.repo, spec.revision, settings).name
 
 
 def weights_mark(spec: ModelSpec, settings: Settings) -> str:

@@ -17,6 +17,7 @@ from pipeline.plan import Plan
 from pipeline.pulled import pulled
 from pipeline.safety import check_clip, check_latents
 from pipeline.seams import SeamGauge
+from pipeline.settings import VERSION
 from pipeline.store import Store
 from pipeline.video import kept_whole, resized, write_clip, write_poster, write_still
 from pipeline.visitors import FINISHED, OF_THE_MACHINE, Origin, Parent
@@ -91,7 +92,7 @@ def _write(draft: Draft, take: Take, emit: Callable[[Event], None]) -> tuple[dic
     started = time.perf_counter()
     plan = draft.plan
     reel = _Reel(check_clip(take.frames), plan.num_frames, emit)
-    recipe = {"app": "Onetake", "plan": plan.to_recipe()} | _weights(take)
+    recipe = {"app": "Onetake", "version": VERSION, "plan": plan.to_recipe()} | _weights(take) | _parents(draft)
     whole = reel if draft.told_by_latents else kept_whole(reel, draft.unmarked, plan.fps, plan.sound)
     write_clip(resized(whole, plan.delivered), draft.clip, plan.fps, recipe, plan.sound, plan.task == "loop")
     write_poster(reel.poster, draft.poster)
@@ -160,6 +161,12 @@ def _unfinished(plan: Plan, take: Take) -> str:
 
 def _weights(take: Take) -> dict[str, str]:
     return {"revision": take.revision} if take.revision else {}
+
+
+def _parents(draft: Draft) -> dict[str, Any]:
+    """Return the ids of the runs that a take was made from, by which those who may see them find them."""
+    ids = [parent.run for parent in draft.origin.parents]
+    return {"parents": ids} if ids else {}
 
 
 def _measured(plan: Plan, measures: dict[str, float]) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from itertools import accumulate
 from math import log
 from pathlib import PurePath
@@ -17,6 +17,7 @@ from pipeline.adapters import Adapter, adapters_of
 from pipeline.delivery import deliver, passes_flops, passes_of
 from pipeline.errors import CannotDo
 from pipeline.estimate import Denoising, Estimate, Speed, default_speed, estimate
+from pipeline.fields import said
 from pipeline.halfway import Stopped
 from pipeline.layouts import lay_out, within
 from pipeline.memory import Machine, choose
@@ -61,6 +62,8 @@ class Plan:
     loras: tuple[Adapter, ...] = ()
     stop_after: int | None = None
     resumes: Stopped | None = None
+    # What was asked, in the words of the request: two plans that make the same are equal however they were asked for.
+    said: dict[str, Any] = field(default_factory=dict, compare=False)
 
     @property
     def num_frames(self) -> int:
@@ -181,6 +184,7 @@ def make_plan(
         timeline=layout.timeline,
         sound=layout.sound,
         loras=loras,
+        said=said(request),
     )
 
 
@@ -220,8 +224,8 @@ def measured_speed(history: Iterable[tuple[Plan, Mapping[str, float]]], spec: Mo
 def _size(request: Request, spec: ModelSpec, given: Sequence[Given]) -> tuple[tuple[int, int], list[str]]:
     if request.width is None or request.height is None:
         return spec.shapes[request.shape or _shape_of(given, spec)], []
-    for field, side in (("width", request.width), ("height", request.height)):
-        within(field, side, spec.min_side, spec.max_side, " pixels")
+    for name, side in (("width", request.width), ("height", request.height)):
+        within(name, side, spec.min_side, spec.max_side, " pixels")
     width = arithmetic.snap_side(request.width, spec.grid)
     height = arithmetic.snap_side(request.height, spec.grid)
     if (width, height) == (request.width, request.height):

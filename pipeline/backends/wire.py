@@ -23,7 +23,7 @@ from pipeline.models import get_model
 from pipeline.plan import Plan
 
 # To be raised with every change of what is sent.
-VERSION = 2
+VERSION = 3
 KINDS = {kind.__name__: kind for kind in (Waiting, Loading, Again, Step, Sampled, Ended)}
 PREVIEW_QUALITY = 85
 Message = dict[str, Any]
@@ -33,8 +33,8 @@ _MACHINES = TypeAdapter(Machine)
 def pack_plan(plan: Plan) -> tuple[Message, list[str]]:
     """Return a plan for another machine, and the files that it needs there, which it names by their numbers."""
     files = list(plan.files)
-    # Sound is put beside the frames where the run is kept, and notes are told there.
-    sent = replace(plan, sound=None, notes=()).with_files(lambda file: str(files.index(file)))
+    # Sound is put beside the frames where the run is kept, and notes and what was asked are told there.
+    sent = replace(plan, sound=None, notes=(), said={}).with_files(lambda file: str(files.index(file)))
     return {"version": VERSION, "row": _row(plan.model), "plan": sent.to_json()}, files
 
 

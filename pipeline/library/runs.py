@@ -24,8 +24,9 @@ READ_BEFORE = 2000
 class Run:
     """A finished run. `created` is ISO 8601 in UTC; timings are in seconds; `revision` is a hosted model's commit.
 
-    `where` is the Space that made it, nothing where this machine did; `owner` is whose it is (see visitors.py),
-    which is never told. `last_pixels` tells its last frame, as it was made, from all other pictures.
+    That of the embedded model is a digest of its weights. `where` is the Space that made it, nothing where this machine
+    did; `owner` is whose it is (see visitors.py), which is never told. `last_pixels` tells its last frame, as it was
+    made, from all other pictures.
     """
 
     id: str
