@@ -17,6 +17,8 @@ MOST_WRITTEN = 6000
 
 MOST_READ = 20_000
 RUN_PARAMETER = "run"
+# Far more than an id has, far less than a file's name may have.
+LONGEST_ID = 64
 AS_GIVEN = "as-given"
 # What browsers, Gradio and the Hub add to an address for themselves, beside what begins with two underscores.
 OF_OTHERS = ("view", "deep_link", "session_hash", "embed", "footer", "logs", "lang")
@@ -49,7 +51,8 @@ def run_link(run_id: str) -> str:
 
 def run_in(link: str) -> str | None:
     """Return the id of the run that a link, or the query of one, is of; None where it is of none."""
-    return dict(_pairs(link)).get(RUN_PARAMETER)
+    run_id = dict(_pairs(link)).get(RUN_PARAMETER)
+    return run_id and run_id[:LONGEST_ID]
 
 
 def is_recipe(link: str) -> bool:

@@ -2,23 +2,25 @@
 
 import random
 import string
-from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote, urlencode
 
 import pytest
-from test_recipe import ASKED, files, made, unpriced  # noqa: F401, the fixture
+from asked import ASKED, Find, made, unpriced, write_files
 
 from pipeline.errors import BadRequest
 from pipeline.links import MOST_WRITTEN, is_recipe, link_of, read_link, run_in, run_link
 from pipeline.models import EMBEDDED
 from pipeline.recipe import recipe_of
 
-Find = Callable[[str], str]
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Find:
+    return write_files(tmp_path_factory.mktemp("given"))
 
 
 @pytest.mark.parametrize("name", ASKED)
-def test_a_link_makes_the_same_plan(name: str, files: Find) -> None:  # noqa: F811
+def test_a_link_makes_the_same_plan(name: str, files: Find) -> None:
     plan = made(ASKED[name], files)
     link = link_of(recipe_of(plan, weights="1ba30e047a9b18c9"))
     opened = read_link("https://user-name.hf.space/" + link, weights=lambda _: "1ba30e047a9b18c9")
@@ -108,6 +110,7 @@ def test_a_link_has_an_end_and_says_so() -> None:
 def test_a_run_has_a_link_of_its_own() -> None:
     assert run_in("https://a.b/" + run_link("0a1b2c")) == "0a1b2c"
     assert run_in("?prompt=a") is None
+    assert len(run_in("?run=" + "a" * 9999) or "") == 64
     assert not is_recipe("?run=0a&prompt=a")
     assert not is_recipe("?__theme=dark&utm_source=x")
     assert is_recipe("?utm_source=x&seed=7")

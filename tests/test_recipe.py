@@ -1,104 +1,30 @@
 """Recipes: a request becomes a plan, the plan a recipe, and that the same request and plan again, for every task."""
 
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import lora_files
-import numpy as np
 import pytest
-from PIL import Image
+from asked import ASKED, Find, made, unpriced, write_files
 from test_layouts import film
 
 from pipeline.errors import BadRequest
-from pipeline.estimate import Estimate
-from pipeline.fields import files_in, replace_files
-from pipeline.models import EMBEDDED, get_model
-from pipeline.plan import Plan, make_plan
+from pipeline.fields import files_in
+from pipeline.models import EMBEDDED
+from pipeline.plan import Plan
 from pipeline.recipe import open_recipe, recipe_in, recipe_of
-from pipeline.request import parse_request
 from pipeline.settings import ROOT, VERSION
 from pipeline.visitors import Parent
 
-NOTHING = Estimate(0, 0, 0)
-
-# Every task, and whatever can be said in more than one way; files are made below.
-ASKED: dict[str, dict[str, Any]] = {
-    "text": {"prompt": "a red ball"},
-    "a shape and seconds": {"prompt": "a ball", "shape": "ultrawide", "seconds": 3.0, "seed": 2**64 - 1},
-    "a size and frames": {"prompt": "a ball", "width": 64, "height": 96, "frames": 9, "steps": 4},
-    "rounded": {"prompt": "a ball", "width": 70, "height": 64, "seconds": 1.3},
-    "a picture": {"prompt": "a ball", "frames": 1, "guidance_scale": 2.5},
-    "a file of more lines": {"prompt": "a ball", "deliver": "480p"},
-    "two passes": {"prompt": "a ball", "model": "ltx-2b", "shape": "portrait", "seconds": 2.0, "deliver": "720p"},
-    "one frame of the hosted": {"prompt": "a ball", "model": "wan-1.3b", "frames": 1},
-    "loras": {"prompt": "a", "loras": [{"source": "FILE ink.safetensors", "weight": 0.5}, {"source": "user/name"}]},
-    "animate": {"task": "animate", "prompt": "a ball", "image": "FILE one.png"},
-    "animate everything": {
-        "task": "animate",
-        "prompt": "a ball",
-        "image": "FILE one.png",
-        "last": "FILE two.png",
-        "at": [{"seconds": 0.5, "image": "FILE two.png", "strength": 0.4}, {"seconds": 1.25, "image": "FILE one.png"}],
-        "strength": 0.8,
-        "fit": "pad",
-        "focus": [0.2, 0.7],
-        "seconds": 2.0,
-    },
-    "only the end": {"task": "animate", "prompt": "a ball", "last": "FILE two.png", "shape": "square", "frames": 9},
-    "restyle": {"task": "restyle", "prompt": "a ball", "video": "FILE clip.mp4"},
-    "restyle a part": {
-        "task": "restyle",
-        "video": "FILE clip.mp4",
-        "strength": "strong",
-        "range": [0.5, 1.5],
-        "theme": "on snow",
-        "colour": "in blue",
-        "camera": "the camera orbits",
-        "light": "at night",
-        "focus": [0.0, 1.0],
-    },
-    "restyle by a level": {"task": "restyle", "prompt": "a", "video": "FILE clip.mp4", "strength": 0.62, "frames": 9},
-    "transition": {"task": "transition", "first": "FILE clip.mp4", "second": "FILE one.png", "curve": "late"},
-    "transition of the hosted": {
-        "task": "transition",
-        "prompt": "a ball",
-        "model": "wan-vace",
-        "first": "FILE clip.mp4",
-        "second": "FILE other.mp4",
-        "seconds": 0.75,
-        "guidance_scale": 3.0,
-    },
-    "loop of words": {"task": "loop", "prompt": "a ball", "seconds": 1.5},
-    "loop": {"task": "loop", "video": "FILE clip.mp4", "seam": "short", "range": [0.0, 1.5], "guidance_scale": 6.0},
-}  # fmt: skip
-
 
 @pytest.fixture(scope="module")
-def files(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
-    """Where each file lies that the requests above name."""
-    folder = tmp_path_factory.mktemp("given")
-    film(folder / "clip.mp4", 17)
-    film(folder / "other.mp4", 30, fps=16)
-    for name, size in (("one.png", (90, 60)), ("two.png", (64, 64))):
-        Image.fromarray(np.full((size[1], size[0], 3), 120, np.uint8)).save(folder / name)
-    lora_files.write(folder / "ink.safetensors", trigger="golden moon")
-    return lambda path: str(folder / path.removeprefix("FILE ")) if path.startswith("FILE ") else path
-
-
-def made(asked: dict[str, Any], find: Callable[[str], str] = str) -> Plan:
-    request = parse_request({"seed": 7} | replace_files(asked, find))
-    return make_plan(request, get_model(request.model or EMBEDDED.name))
-
-
-def unpriced(plan: Plan) -> Plan:
-    return replace(plan, estimate=NOTHING)
+def files(tmp_path_factory: pytest.TempPathFactory) -> Find:
+    return write_files(tmp_path_factory.mktemp("given"))
 
 
 @pytest.mark.parametrize("name", ASKED)
-def test_a_recipe_makes_the_same_plan_and_says_the_same_again(name: str, files: Callable[[str], str]) -> None:
+def test_a_recipe_makes_the_same_plan_and_says_the_same_again(name: str, files: Find) -> None:
     plan = made(ASKED[name], files)
     kept = Plan.from_json(json.loads(json.dumps(plan.to_json())))
     opened = open_recipe(json.loads(json.dumps(recipe_of(kept))))
@@ -111,7 +37,7 @@ def test_a_recipe_makes_the_same_plan_and_says_the_same_again(name: str, files: 
 
 
 @pytest.mark.parametrize("name", ASKED)
-def test_a_plan_of_before_is_made_again_too(name: str, files: Callable[[str], str]) -> None:
+def test_a_plan_of_before_is_made_again_too(name: str, files: Find) -> None:
     plan = made(ASKED[name], files)
     opened = open_recipe(recipe_of(replace(plan, said={})))
     again = made(opened.fields)
@@ -120,7 +46,7 @@ def test_a_plan_of_before_is_made_again_too(name: str, files: Callable[[str], st
 
 
 @pytest.mark.parametrize("name", ASKED)
-def test_others_get_names_and_no_folders(name: str, files: Callable[[str], str]) -> None:
+def test_others_get_names_and_no_folders(name: str, files: Find) -> None:
     plan = made(ASKED[name], files)
     told = recipe_in(json.loads(json.dumps({"app": "Onetake", "version": VERSION, "plan": plan.to_recipe()})))
     assert all("/" not in file for file in files_in(told))
@@ -137,7 +63,7 @@ def older(told: dict[str, Any], **changed: Any) -> dict[str, Any]:
     return told | {"meant": told["meant"] | changed}
 
 
-def test_what_would_come_to_something_else_today_is_set_as_it_was_and_told(files: Callable[[str], str]) -> None:
+def test_what_would_come_to_something_else_today_is_set_as_it_was_and_told(files: Find) -> None:
     opened = open_recipe(older(recipe(), width=96, height=96, frames=25))
     assert opened.notes == (
         "Square was 96×96, which is set: today it is 128×128.",
@@ -216,7 +142,7 @@ def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 
 
 @pytest.mark.parametrize("name", WORTHWHILE)
-def test_a_strangers_recipe_opens_or_is_refused_in_one_line(name: str, files: Callable[[str], str]) -> None:
+def test_a_strangers_recipe_opens_or_is_refused_in_one_line(name: str, files: Find) -> None:
     whole = {"plan": made(ASKED[name], files).to_recipe(), "parents": ["a"], "revision": "b", "version": "0.1.0"}
     said: list[str] = []
     for place in places(json.loads(json.dumps(whole)))[1:]:

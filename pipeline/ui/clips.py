@@ -14,7 +14,7 @@ from pipeline.library.runs import Run
 from pipeline.plan import Plan
 from pipeline.settings import Settings
 from pipeline.store import Store
-from pipeline.visitors import Viewer
+from pipeline.visitors import Parent, Viewer
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,7 @@ class Clip:
     """A finished picture or video with its page addresses and the plan that made it.
 
     `mine` is whether it belongs to who looks at it; `before` and `after` are what it was made from, and what from it.
+    `weights` is a mark of those of its model.
     """
 
     url: str
@@ -34,6 +35,8 @@ class Clip:
     marks: Marks = UNMARKED
     before: "Relatives | None" = None
     after: "Relatives | None" = None
+    parents: tuple[Parent, ...] = ()
+    weights: str = ""
 
     @property
     def prompt(self) -> str:
@@ -85,6 +88,8 @@ def clip_of(run: Run, store: Store, viewer: Viewer, marks: Marks | None = None) 
         run_id=run.id,
         mine=viewer.owns(run.owner),
         marks=store.marks(run.id) if marks is None else marks,
+        parents=run.parents,
+        weights=run.revision,
     )
 
 

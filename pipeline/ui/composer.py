@@ -6,12 +6,15 @@ from typing import Any
 
 import gradio as gr
 from gradio.blocks import Block
+from gradio.components import Component
 
 from pipeline.model_spec import ModelSpec
-from pipeline.plan import Plan
+from pipeline.request import TASKS
 from pipeline.ui.controls import Controls, Input, Length, Values, build_controls, build_model
 from pipeline.ui.offer import OFFER_CLICKS
 from pipeline.ui.rows import Rows
+
+FILES = (gr.File, gr.Image)
 
 
 @dataclass(frozen=True)
@@ -32,20 +35,14 @@ class Making:
     contract: gr.HTML
 
 
-def nothing_own(plan: Plan) -> dict[Block, Any]:  # noqa: ARG001, other tasks need the plan
-    """Restore the fields of a task that has none of its own."""
-    return {}
-
-
 @dataclass(frozen=True)
 class Composer:
     """The parts of one tab.
 
-    `own` are the fields that only its task has, by their names in the request, and `reshape` makes all values what the
-    request wants; of `needed`, one must be filled in (`all_needed`: each; or else the prompt where
-    `words_suffice`), or `asks` is said; `restore_own` sets
-    the task's own fields to what made a plan. `inner` are tabs inside the tab, where the task is one of several;
-    `carries` is the field that a take on the stage is carried into.
+    `own` are the fields that only its task has, by their names in the request; `reshape` makes all values what the
+    request wants, and `unshape` fields of a request what the tab shows. Of `needed`, one must be filled in
+    (`all_needed`: each; or else the prompt where `words_suffice`), or `asks` is said. `inner` are tabs inside the tab,
+    where the task is one of several; `carries` is the field that a take on the stage is carried into.
     """
 
     task: str
@@ -56,8 +53,8 @@ class Composer:
     own: Mapping[str, Input] = field(default_factory=dict)
     needed: tuple[str, ...] = ()
     asks: str = ""
-    restore_own: Callable[[Plan], dict[Block, Any]] = nothing_own
     reshape: Callable[[dict[str, Any]], dict[str, Any]] = dict
+    unshape: Callable[[dict[str, Any]], dict[str, Any]] = dict
     all_needed: bool = False
     words_needed: bool = True
     words_suffice: bool = False
@@ -122,6 +119,24 @@ class Composer:
         own = {name: values[part] for name, part in self.own.items() if values[part] not in (None, "")}
         return self.reshape({"task": self.task, "prompt": prompt, **self.controls.read(values), **own})
 
+    def fill(self, fields: Mapping[str, Any], spec: ModelSpec) -> dict[Block, Any]:
+        """Return the whole tab as fields of a request say; what these leave out is as it began."""
+        own = self.unshape(dict(fields))
+        shown: dict[Block, Any] = {part: own.get(name, _begun(part)) for name, part in self.own.items()}
+        told: dict[Block, Any] = {self.prompt: fields.get("prompt", ""), self.told: gr.HTML("", visible=False)}
+        return {**told, **self.controls.fill(fields, spec), **shown}
+
+    def lost(self, fields: Mapping[str, Any], shown: Mapping[Block, Any]) -> tuple[str, ...]:
+        """Return the names of fields that the tab, filled with them, cannot show."""
+        values: dict[Component, Any] = {part: value_of(shown[part]) for part in self.inputs}
+        asked = self.read(values, values[self.prompt])
+        again = {name: value for name, value in asked.items() if value not in (None, "", [])}
+        kind = TASKS[self.task].model_fields
+        usual = {name for name, value in fields.items() if name in kind and kind[name].default == value}
+        # A length is shown one way or another.
+        names = [name for name in fields if name not in {*usual, "seconds", "frames"}]
+        return tuple(name for name in names if not _alike(fields[name], again.get(name)))
+
     def missing(self, values: Values) -> str:
         """Return what to ask for first, or nothing when a plan can be made."""
         filled = [bool(values[self.own[name]]) for name in self.needed]
@@ -132,6 +147,20 @@ class Composer:
     def offers(self, another: bool) -> dict[Block, Any]:
         """Return the button, which says whether what it makes comes after something else."""
         return {self.make: gr.Button("Make another" if another else "Make video")}
+
+
+def value_of(update: Any) -> Any:
+    """Return the value that an update sets."""
+    # In a handler a component is no more than what it was called with.
+    return update.constructor_args.get("value") if isinstance(update, Component) else update
+
+
+def _begun(part: Input) -> Any:
+    return None if isinstance(part, FILES) else "" if part.value is None else part.value
+
+
+def _alike(value: Any, again: Any) -> bool:
+    return len(value) == len(again or ()) if isinstance(value, list | tuple) else bool(value == again)
 
 
 def build_prompt(task: str, label: str, placeholder: str, rows: Rows) -> tuple[gr.Textbox, gr.Dropdown]:

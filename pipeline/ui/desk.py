@@ -10,13 +10,16 @@ from gradio.blocks import Block
 from gradio.components import Component
 
 from pipeline.errors import NotFound, OnetakeError
+from pipeline.fields import replace_files
 from pipeline.job import JobView
 from pipeline.model_spec import ModelSpec
 from pipeline.models import EMBEDDED, get_model
+from pipeline.recipe import open_recipe, recipe_of
 from pipeline.remembered import licence_accepted
 from pipeline.ui import clips, details
 from pipeline.ui.clip_field import offered
 from pipeline.ui.composer import Composer, Example
+from pipeline.ui.doors import Doors
 from pipeline.ui.header import header
 from pipeline.ui.house import House
 from pipeline.ui.offer import licence, offer
@@ -28,6 +31,9 @@ from pipeline.visitors import Viewer
 # An unwritten prompt has a contract too: it stands there before the first word.
 PLACEHOLDER = "a ball"
 GONE = "This take is no longer there. Choose another one from the library."
+RUN_GONE = "This run is no longer there. Choose another one from the library."
+# What a take that is carried into another tab keeps of its recipe.
+CARRIED = ("model", "shape", "width", "height", "steps", "guidance_scale", "deliver", "memory", "loras")
 # A page that is open looks around now and then also where nothing goes on: another tab may have begun something.
 TICK_S, IDLE_TICK_S = 1.5, 15.0
 
@@ -57,6 +63,7 @@ class Desk:
     seen: gr.Textbox
     pulse: gr.Textbox
     troubles: gr.Textbox
+    doors: Doors
     pages: Pages = field(default_factory=Pages)
 
     @property
@@ -80,7 +87,13 @@ class Desk:
         """Return what changes when a clip's recipe is set again."""
         inner = {composer.inner for composer in self.composers if composer.inner}
         told = [composer.told for composer in self.composers]
-        return [self.tabs, *inner, *told, *(part for composer in self.composers for part in composer.inputs)]
+        return [
+            self.tabs,
+            self.doors.opened,
+            *inner,
+            *told,
+            *(part for composer in self.composers for part in composer.inputs),
+        ]
 
     def contract(self, composer: Composer, values: dict[Component, Any]) -> str:
         """Say what would come out of the controls as they stand."""
@@ -139,28 +152,23 @@ class Desk:
         if not view.unloadable or view.plan.model == EMBEDDED.name:
             return {}
         message = OnetakeError(f"{view.error} {EMBEDDED.title} is selected.")
-        return self._composer(view.plan.task).follow(EMBEDDED, refusal(message))
+        return self.composer(view.plan.task).follow(EMBEDDED, refusal(message))
 
     def open_run(self, key: str | None, event: gr.EventData, request: gr.Request) -> Updates:
         """Put a run of the library on the stage; a running take goes on, and its card leads back to it."""
-        viewer = self.house.viewer(key)
-        self.pages.call(request.session_hash, "")
-        clip = clips.find_clip(self.house.store, event.run, viewer)
-        if clip is None:
-            shown = self.stage.say("This run is no longer there. Choose another one from the library.")
-        else:
-            shown = self.stage.play(clip)
-        return {**shown, self.seen: "", **self.around(viewer, event.run)}
+        return self.put_on_stage(event.run, key, request.session_hash, RUN_GONE)
 
-    def use_again(self, clip: clips.Clip) -> Updates:
-        """Set every control to what made the clip on the stage, in the tab that made it."""
-        composer = self._composer(clip.plan.task)
-        own = {composer.prompt: clip.plan.segments[0].prompt, **composer.restore_own(clip.plan)}
-        return {**composer.choose(self.tabs), **self._restored(composer, clip), **own}
+    def put_on_stage(self, run_id: str, key: str | None, session: str | None, gone: str) -> Updates:
+        """Show a run in place of whatever a page has on its stage, or say that it is gone."""
+        viewer = self.house.viewer(key)
+        self.pages.call(session, "")
+        clip = clips.find_clip(self.house.store, run_id, viewer)
+        shown = self.stage.say(gone) if clip is None else self.stage.play(clip)
+        return {**shown, self.seen: "", **self.around(viewer, run_id)}
 
     def go_on(self, clip: clips.Clip, key: str | None) -> Updates:
         """Carry the end of the clip on the stage into the Animate tab, ready to run."""
-        composer = self._composer("animate")
+        composer = self.composer("animate")
         try:
             picture = self.house.last_picture(clip.run_id or "", self.house.viewer(key))
         except OnetakeError as error:
@@ -169,7 +177,7 @@ class Desk:
 
     def carry(self, task: str, clip: clips.Clip, key: str | None) -> Updates:
         """Carry the clip on the stage into another tab, ready to run; it is edited from its unmarked latents."""
-        composer = self._composer(task)
+        composer = self.composer(task)
         run = clips.find_run(self.house.store, clip.run_id, self.house.viewer(key))
         if run is None:
             return {**composer.choose(self.tabs), composer.contract: refusal(NotFound(GONE))}
@@ -179,18 +187,18 @@ class Desk:
         return self._carried(composer, clip, own | kept)
 
     def _carried(self, composer: Composer, clip: clips.Clip, own: Updates) -> Updates:
-        fresh: Updates = {composer.prompt: clip.prompt, composer.controls.seed: "", composer.controls.frames: ""}
-        return {**composer.choose(self.tabs), **composer.emptied(), **self._restored(composer, clip), **fresh, **own}
-
-    def _restored(self, composer: Composer, clip: clips.Clip) -> Updates:
         """Set the shared controls to what made a clip, with its model where that is offered for the task."""
-        rows = self.house.rows
-        spec = rows.find(composer.task, clip.plan.model)
-        if spec is not None:
-            return {**composer.controls.restore(clip.plan, spec), composer.told: gr.HTML("", visible=False)}
-        start = rows.start(composer.task)
-        why = f"{get_model(clip.plan.model).title} is not offered for this. {start.title} is selected."
-        return composer.follow(start, refusal(OnetakeError(why)))
+        shared = {name: value for name, value in recipe_of(clip.plan).items() if name in CARRIED}
+        if composer.controls.length == "own" and not clip.is_picture:
+            shared["seconds"] = (clip.plan.num_frames - 1) / clip.plan.fps
+        opened = open_recipe({"task": composer.task, "prompt": clip.prompt, **shared}, self.house.row)
+        spec, why = get_model(opened.fields["model"]), refusal(OnetakeError(" ".join(opened.notes)))
+        fresh: Updates = {
+            **composer.controls.fill(replace_files(opened.fields, offered), spec),
+            composer.prompt: clip.prompt,
+            composer.told: gr.HTML(why if opened.notes else "", visible=bool(opened.notes)),
+        }
+        return {**composer.choose(self.tabs), **composer.emptied(), **fresh, **own}
 
     def play_example(self, composer: Composer, example: Example) -> Updates:
         """Fill in an example's words and files; what else can be filled in is emptied."""
@@ -198,7 +206,8 @@ class Desk:
         files: Updates = {composer.own[name]: offered(folder / file) for name, file in example.files.items()}
         return composer.emptied() | files | {composer.prompt: example.words}
 
-    def _composer(self, task: str) -> Composer:
+    def composer(self, task: str) -> Composer:
+        """Return the composer of a task."""
         return next(composer for composer in self.composers if composer.task == task)
 
     def around(self, viewer: Viewer, shown: str | None = None) -> Updates:

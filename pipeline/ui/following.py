@@ -13,6 +13,7 @@ from pipeline.errors import NotFound, OnetakeError
 from pipeline.job import Job, JobView
 from pipeline.ui import clips
 from pipeline.ui.desk import Desk, refusal
+from pipeline.ui.doors import LINK_GONE, run_asked
 from pipeline.ui.pages import AT_ONCE, FOLLOWING, Seen, called, named
 from pipeline.ui.stage import Updates
 from pipeline.visitors import Viewer, new_key
@@ -50,9 +51,14 @@ class Following:
 
     desk: Desk
 
-    def arrive(self, key: str | None) -> Updates:
-        """Fill the page for who opens it: their running take first, or their newest, or the example."""
+    def arrive(self, key: str | None, request: gr.Request) -> Updates:
+        """Fill the page for who opens it: the take of a link, or their running take, or their newest, or the example.
+
+        Beside the take of a link, the cards of the jobs lead to what runs.
+        """
         viewer = self._viewer(key := key or new_key())
+        if (asked := run_asked(request)) is not None:
+            return {self.desk.visitor: key, **self.desk.put_on_stage(asked, key, request.session_hash, LINK_GONE)}
         under_way = self.desk.house.jobs.under_way(viewer)
         if under_way:
             sight = {**self.desk.on_stage(under_way[0], 0), self.desk.call: called(under_way[0].id)}

@@ -7,7 +7,7 @@ from typing import Any
 from PIL import Image
 
 from pipeline.backends.choice import Device
-from pipeline.downloads import not_downloaded
+from pipeline.downloads import commit_of, not_downloaded
 from pipeline.errors import NotDownloaded
 from pipeline.estimate import Speed
 from pipeline.fetches import Fetches
@@ -64,6 +64,17 @@ class House:
     def downloads(self) -> bool:
         """Whether models can be downloaded: on a Space its owner places them, also on one that only runs the plans."""
         return not (self.settings.on_space or self.settings.space)
+
+    def row(self, task: str, name: str | None) -> ModelSpec:
+        """Return the row of a name where it is offered for a task, or else the one that the task begins with."""
+        return (self.rows.find(task, name) if name else None) or self.rows.start(task)
+
+    def weights(self, spec: ModelSpec) -> str:
+        """Return a mark of the weights that a model has here, nothing where it is not here."""
+        try:
+            return commit_of(spec, self.settings)
+        except NotDownloaded:
+            return ""
 
     def is_here(self, spec: ModelSpec) -> bool:
         """Return whether a model's files are all where plans are run."""

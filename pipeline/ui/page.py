@@ -7,8 +7,10 @@ import gradio as gr
 
 from pipeline.ui.animate_tab import build_animate_tab
 from pipeline.ui.api import add_endpoints
+from pipeline.ui.arrival import wire_links
 from pipeline.ui.composer import Composer
 from pipeline.ui.desk import TICK_S, Desk
+from pipeline.ui.doors import build_doors
 from pipeline.ui.following import wire_following
 from pipeline.ui.header import header
 from pipeline.ui.house import House
@@ -36,6 +38,7 @@ def build_page(house: House) -> gr.Blocks:
         _wire_going_on(desk)
         wire_shelf(desk, shelf)
         wire_models(page, desk)
+        wire_links(page, desk)
         add_endpoints(house)
         add_lending(house)
     return page
@@ -44,6 +47,7 @@ def build_page(house: House) -> gr.Blocks:
 def _parts(house: House) -> tuple[Desk, Shelf]:
     top = gr.HTML(header(house), elem_id="top")
     with gr.Column(elem_id="desk"):
+        doors = build_doors()
         with gr.Tabs(elem_id="tabs") as tabs:
             rows = house.rows
             given = (build_text_tab(rows), build_animate_tab(rows), build_restyle_tab(rows))
@@ -61,7 +65,7 @@ def _parts(house: House) -> tuple[Desk, Shelf]:
     # Fields that nobody sees: a `gr.State` tells of its change only to events that wait in the queue.
     listing, call, seen, pulse, troubles = (gr.Textbox("", visible="hidden") for _ in range(5))
     strips, hidden = (queue_told, queue, listing), (call, seen, pulse, troubles)
-    return Desk(house, tabs, composers, stage, top, *strips, visitor, ticker, look, *hidden), shelf
+    return Desk(house, tabs, composers, stage, top, *strips, visitor, ticker, look, *hidden, doors), shelf
 
 
 def _wire_contract(page: gr.Blocks, desk: Desk, composer: Composer) -> None:
@@ -74,7 +78,6 @@ def _wire_contract(page: gr.Blocks, desk: Desk, composer: Composer) -> None:
 
 
 def _wire_going_on(desk: Desk) -> None:
-    desk.stage.again.click(desk.use_again, desk.stage.shown, desk.restored, **AT_ONCE)
     outputs = [*desk.restored, *(composer.contract for composer in desk.composers)]
     desk.stage.go_on.click(desk.go_on, [desk.stage.shown, desk.visitor], outputs, **AT_ONCE)
     for task, button in desk.stage.carries.items():

@@ -10,7 +10,7 @@ from gradio.blocks import Block
 from pipeline.errors import NotFound, OnetakeError
 from pipeline.library.index import Only
 from pipeline.store import Sort
-from pipeline.ui import clips, library
+from pipeline.ui import clips, details, library
 from pipeline.ui.compare import FEWEST, MOST, comparison
 from pipeline.ui.desk import Desk
 from pipeline.ui.pages import AT_ONCE
@@ -70,7 +70,7 @@ def wire_shelf(desk: Desk, shelf: Shelf) -> None:
     shelf.more.click(keeper.show_more, choice, [*shelf.listed, shelf.many], **AT_ONCE)
     outputs = [*desk.outputs, *desk.surroundings]
     shelf.grid.open_run(desk.open_run, desk.visitor, outputs, **AT_ONCE)
-    decided = [desk.stage.keeping, desk.stage.shown, desk.listing, shelf.told]
+    decided = [desk.stage.links, desk.stage.keeping, desk.stage.shown, desk.listing, shelf.told]
     shelf.grid.star_run(keeper.star, [desk.visitor, desk.stage.shown], decided, **AT_ONCE)
     shelf.grid.publish_run(keeper.publish, [desk.visitor, desk.stage.shown], decided, **AT_ONCE)
     cleared = [*desk.stage.outputs, desk.listing, shelf.told]
@@ -155,9 +155,9 @@ class Keeper:
         return {self.shelf.comparison: comparison(shown), self.shelf.told: ""}
 
     def _around(self, shown: clips.Clip | None) -> Updates:
-        keeping = library.keeping(shown) if shown else ""
-        stage = self.desk.stage
-        return {stage.keeping: keeping, stage.shown: shown, self.desk.listing: self._listed(shown)}
+        stage, listed = self.desk.stage, self._listed(shown)
+        told: Updates = {stage.links: details.links(shown), stage.keeping: library.keeping(shown)} if shown else {}
+        return {stage.links: "", stage.keeping: "", **told, stage.shown: shown, self.desk.listing: listed}
 
     def _listed(self, shown: clips.Clip | None) -> str:
         return self.desk.listed(shown.run_id if shown else None)
