@@ -34,6 +34,8 @@ from pipeline.ui.warmup import WarmUp
 
 # A page that follows a take holds a thread while it waits for the next step.
 WATCHERS = 200
+# What is on their stages is remembered of so many pages, as nothing tells when one is closed.
+SESSIONS = 1000
 
 
 def main() -> int:
@@ -105,12 +107,15 @@ def serve(house: House) -> tuple[gr.Blocks, str]:
         prevent_thread_lock=True,
         quiet=True,
         max_threads=WATCHERS,
+        state_session_capacity=SESSIONS,
         enable_monitoring=False,
         run_history=False,
         ssr_mode=False,
         app_kwargs={"exception_handlers": {TypeError: refuse_unknown_fields}},
         **look(house.settings.assets),
     )
+    # Browsers have six connections to an address. Every open page would hold one, so that the seventh got none.
+    demo.config["connect_heartbeat"] = False
     serve_media(app, house.store, house.settings)
     return demo, url.rstrip("/")
 

@@ -35,7 +35,8 @@ def wire_following(page: gr.Blocks, desk: Desk) -> None:
     # Whoever wants a job followed writes its name into a field that nobody sees.
     desk.call.change(following.follow, [desk.visitor, desk.call], everything, trigger_mode="once", **FOLLOWING)
     looking: Any = {"inputs": [desk.visitor, desk.seen, desk.stage.shown], "outputs": everything, **AT_ONCE}
-    gr.on([desk.ticker.tick, desk.look.click], following.tick, **looking)
+    desk.ticker.tick(following.tick, **looking)
+    desk.look.click(following.come_back, **looking)
     desk.stage.stop.click(following.stop, [desk.visitor, desk.seen], [*around, desk.stage.progress], **AT_ONCE)
     queue.follow_job(following.switch, desk.visitor, everything, **AT_ONCE)
     queue.cancel_job(following.cancel, desk.visitor, around, **AT_ONCE)
@@ -75,7 +76,7 @@ class Following:
         While the page looks at something else, it is told of the jobs besides the stage.
         """
         viewer, session, word = self._viewer(key), request.session_hash, called_by or None
-        self.desk.pages.begin(session, called_by)
+        self.desk.pages.begin(viewer.owner, session, called_by)
         try:
             while word is not None:
                 elsewhere = partial(self._elsewhere, session, word)
@@ -83,13 +84,20 @@ class Following:
                 yield from self._see_through(job, viewer, elsewhere) if job else self._look_away(viewer, elsewhere)
                 word = self._next(session, word, job, viewer)
         finally:
-            self.desk.pages.end(session, word)
+            self.desk.pages.end(viewer.owner, session, word)
 
     def tick(self, key: str | None, seen: str, shown: clips.Clip | None) -> Updates:
         """Look after what nobody follows: loading, downloads, other jobs, and the stage where a stream is lost."""
         viewer, word = self._viewer(key), Seen.read(seen)
         updates = self.desk.around(viewer, shown.run_id if shown else None)
         return updates | (self._caught_up(word, viewer) if word and time.time() - word.at > LOST_S else {})
+
+    def come_back(self, key: str | None, seen: str, shown: clips.Clip | None, request: gr.Request) -> Updates:
+        """Look after a page that is looked at again, and follow its job in a stream, which another page may have."""
+        word, updates = Seen.read(seen), self.tick(key, seen, shown)
+        if word and word.version is not None and self.desk.pages.wanted(request.session_hash) is None:
+            updates[self.desk.call] = called(word.job)
+        return updates
 
     def switch(self, key: str | None, event: gr.EventData, request: gr.Request) -> Updates:
         """Put a job of the strip onto the stage, and have it followed."""

@@ -37,17 +37,24 @@ class Seen:
 
 
 class Pages:
-    """What should be on the stages of the pages that are followed, by their sessions: a job that was called, or not."""
+    """What should be on the stages of the pages that are followed, by their sessions: a job that was called, or not.
+
+    Of one visitor's pages only one is followed in a stream, the one that came last: browsers have six connections to
+    an address, of which every open page holds one already, and none would be left for a click.
+    """
 
     def __init__(self) -> None:
         self._wanted: dict[str, str] = {}
+        self._streams: dict[str, str] = {}
 
     def wanted(self, session: str | None) -> str | None:
         """Return the word that a page was told last, None where nobody follows for it."""
         return self._wanted.get(session or "")
 
-    def begin(self, session: str | None, word: str) -> None:
-        """Keep that a page is followed from now on."""
+    def begin(self, owner: str, session: str | None, word: str) -> None:
+        """Keep that a visitor's page is followed from now on, and no other one."""
+        self._wanted.pop(self._streams.get(owner, ""), None)
+        self._streams[owner] = session or ""
         self._wanted[session or ""] = word
 
     def call(self, session: str | None, word: str) -> None:
@@ -55,10 +62,12 @@ class Pages:
         if session in self._wanted:
             self._wanted[session] = word
 
-    def end(self, session: str | None, word: str | None) -> None:
+    def end(self, owner: str, session: str | None, word: str | None) -> None:
         """Keep that a page is followed no longer, unless it was called elsewhere by then."""
         if word is None or self.wanted(session) == word:
             self._wanted.pop(session or "", None)
+            if self._streams.get(owner) == session:
+                self._streams.pop(owner, None)
 
 
 def called(job_id: str) -> str:
