@@ -27,7 +27,7 @@
   // A second press right after the first one is the same press.
   let pressed = -Infinity;
   document.addEventListener("click", (click) => {
-    if (!click.target.closest(".the-make, .chip")) return;
+    if (!click.target.closest(".the-make, .the-drafts, .chip")) return;
     if (click.timeStamp - pressed < 600) click.stopImmediatePropagation();
     else pressed = click.timeStamp;
   }, true);

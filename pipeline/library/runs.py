@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pipeline.errors import BadRequest
 from pipeline.halfway import Stopped, read_halfway
 from pipeline.plan import Plan
-from pipeline.visitors import FINISHED, MACHINE, OF_THE_MACHINE, Origin, Parent
+from pipeline.visitors import FINISHED, MACHINE, OF_THE_MACHINE, Cell, Origin, Parent
 
 RUN_FILE = "run.json"
 POSTER = "poster.webp"
@@ -26,7 +26,7 @@ class Run:
 
     That of the embedded model is a digest of its weights. `where` is the Space that made it, nothing where this machine
     did; `owner` is whose it is (see visitors.py), which is never told. `last_pixels` tells its last frame, as it was
-    made, from all other pictures.
+    made, from all other pictures; `cell` is where it stands among drafts.
     """
 
     id: str
@@ -45,6 +45,7 @@ class Run:
     where: str = ""
     owner: str = MACHINE
     parents: tuple[Parent, ...] = ()
+    cell: Cell | None = None
 
     @property
     def finishes(self) -> bool:
@@ -57,7 +58,8 @@ class Run:
         told = {"revision": self.revision, "where": self.where}
         own |= {name: value for name, value in told.items() if value}
         costs = {"timings": self.timings, "peak_memory_mb": self.peak_memory_mb, "measures": self.measures}
-        descends = {"parents": [asdict(parent) for parent in self.parents]} if self.parents else {}
+        descends: dict[str, Any] = {"parents": [asdict(parent) for parent in self.parents]} if self.parents else {}
+        descends |= {"cell": asdict(self.cell)} if self.cell else {}
         return (
             own
             | descends
@@ -130,5 +132,6 @@ def run_from(folder: Path, record: str) -> Run:
     read = json.loads(record)
     files = {name: folder / read[name] for name in ("file", "poster")}
     parents = tuple(Parent(**parent) for parent in read.get("parents", ()))
+    cell = Cell(**read["cell"]) if read.get("cell") else None
     plan, notes = Plan.from_json(read["plan"]), tuple(read["notes"])
-    return Run(**{**read, **files, "plan": plan, "notes": notes, "parents": parents})
+    return Run(**{**read, **files, "plan": plan, "notes": notes, "parents": parents, "cell": cell})

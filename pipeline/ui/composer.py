@@ -15,6 +15,8 @@ from pipeline.ui.offer import OFFER_CLICKS
 from pipeline.ui.rows import Rows
 
 FILES = (gr.File, gr.Image)
+# Drafts: how many seeds to begin with, and at most.
+SEEDS, MOST_SEEDS = 4, 8
 
 
 @dataclass(frozen=True)
@@ -28,11 +30,17 @@ class Example:
 
 @dataclass(frozen=True)
 class Making:
-    """The button, and under it: what went wrong with a model, and the contract or a model's offer."""
+    """The button, and under it: what went wrong with a model, and the contract or a model's offer.
+
+    Beside it is another one for drafts, with the number of their seeds, and what would come of it.
+    """
 
     make: gr.Button
     told: gr.HTML
     contract: gr.HTML
+    drafts: gr.Button
+    seeds: gr.Dropdown
+    promise: gr.HTML
 
 
 @dataclass(frozen=True)
@@ -178,10 +186,24 @@ def build_rest(
 ) -> tuple[Controls, Making]:
     """Build what stands under every task's own fields: the shared controls, the button and the contract."""
     controls = build_controls(task, rows, model, follows, seconds)
-    make = gr.Button("Make video", variant="primary", elem_id=f"{task}-make", elem_classes="the-make")
+    with gr.Row(elem_classes="the-buttons"):
+        make = gr.Button("Make video", variant="primary", elem_id=f"{task}-make", elem_classes="the-make")
+        drafts, seeds = _drafts(task)
     told = gr.HTML(visible=False, elem_id=f"{task}-told", elem_classes="the-contract")
     contract = gr.HTML(elem_id=f"{task}-contract", elem_classes="the-contract", js_on_load=OFFER_CLICKS)
-    return controls, Making(make, told, contract)
+    promise = gr.HTML(elem_id=f"{task}-drafts-promise", elem_classes="the-contract")
+    return controls, Making(make, told, contract, drafts, seeds, promise)
+
+
+def _drafts(task: str) -> tuple[gr.Button, gr.Dropdown]:
+    """Build the button for drafts and the choice of how many seeds each prompt gets."""
+    drafts = gr.Button("Drafts", elem_id=f"{task}-drafts", elem_classes="the-drafts", min_width=80, scale=0)
+    choices = [(f"{count} seed{'' if count == 1 else 's'}", count) for count in range(1, MOST_SEEDS + 1)]
+    seeds = gr.Dropdown(
+        choices, value=SEEDS, label="Seeds of each prompt for drafts", show_label=False, filterable=False,
+        elem_id=f"{task}-seeds", elem_classes="the-seeds", min_width=94, scale=0,
+    )  # fmt: skip
+    return drafts, seeds
 
 
 def build_examples(*examples: tuple[str, Mapping[str, str]]) -> tuple[Example, ...]:

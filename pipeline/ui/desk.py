@@ -12,14 +12,17 @@ from gradio.components import Component
 from pipeline.errors import NotFound, OnetakeError
 from pipeline.fields import replace_files
 from pipeline.job import JobView
+from pipeline.library.marks import UNMARKED
 from pipeline.model_spec import ModelSpec
 from pipeline.models import EMBEDDED, get_model
 from pipeline.recipe import open_recipe, recipe_of
 from pipeline.remembered import licence_accepted
-from pipeline.ui import clips, details
+from pipeline.sheet import Sheet, sheet_of
+from pipeline.ui import clips, details, prints
 from pipeline.ui.clip_field import offered
 from pipeline.ui.composer import Composer, Example
 from pipeline.ui.doors import Doors
+from pipeline.ui.drafting import seconds_to_finish
 from pipeline.ui.header import header
 from pipeline.ui.house import House
 from pipeline.ui.offer import licence, offer
@@ -105,7 +108,7 @@ class Desk:
         return self._contract(composer, values, head)
 
     def _contract(self, composer: Composer, values: dict[Component, Any], prompt: str) -> str:
-        spec = self._chosen(composer, values)
+        spec = self.chosen(composer, values)
         if not self.house.is_here(spec):
             if not self.house.downloads:
                 return refusal(self.house.absent(spec))
@@ -124,14 +127,39 @@ class Desk:
             f'<p class="promise">{escape(self.house.contract(plan))}</p>{licence(spec)}{details.notes_list(plan.notes)}'
         )
 
-    def _chosen(self, composer: Composer, values: dict[Component, Any]) -> ModelSpec:
+    def chosen(self, composer: Composer, values: dict[Component, Any]) -> ModelSpec:
         """Return the model of a tab, which in one that was never opened may say nothing."""
         name = values[composer.controls.model]
         return get_model(name) if name else self.house.rows.start(composer.task)
 
-    def on_stage(self, view: JobView, at: float) -> Updates:
-        """Show how a job stands, from a moment on (see Seen)."""
-        return {**self.stage.follow(view), self.seen: str(Seen(view.id, view.version, at))}
+    def on_stage(self, view: JobView, viewer: Viewer, at: float) -> Updates:
+        """Show how a job stands, from a moment on (see Seen); one of a sheet is shown among the others there."""
+        cell = view.origin.cell
+        shown = self.spread(cell.sheet, viewer) if cell else self.stage.follow(view)
+        return {**shown, self.seen: str(Seen(view.id, view.version, at))}
+
+    def goes_on(self, view: JobView, viewer: Viewer) -> Updates:
+        """Show how long a job takes that is on the stage already."""
+        if cell := view.origin.cell:
+            return {self.stage.progress: prints.progress(self.sheet(cell.sheet, viewer))}
+        return self.stage.goes_on(view)
+
+    def sheet(self, sheet: str, viewer: Viewer) -> Sheet:
+        """Return a visitor's sheet as it stands now."""
+        return sheet_of(sheet, self.house.store, self.house.jobs, viewer)
+
+    def spread(self, sheet: str, viewer: Viewer) -> Updates:
+        """Lay a sheet out on the stage."""
+        found = self.sheet(sheet, viewer)
+        shown = [
+            prints.Shown(
+                each,
+                clips.clip_of(each.run, self.house.store, viewer, UNMARKED) if each.run else None,
+                seconds_to_finish(self.house, each.plan),
+            )
+            for each in found.prints
+        ]
+        return self.stage.lay_out(prints.spread(shown), prints.progress(found))
 
     def follow_new(self, job_id: str, viewer: Viewer, seen: Seen | None, session: str | None) -> Updates:
         """Put a new job onto the stage, unless another one of the same visitor is there, which goes on before it."""
@@ -145,7 +173,7 @@ class Desk:
         word = called(job_id)
         self.pages.call(session, word)
         view = self.house.jobs.look(job_id, viewer)
-        return {**({} if view.final else self.on_stage(view, time.time())), self.call: word}
+        return {**({} if view.final else self.on_stage(view, viewer, time.time())), self.call: word}
 
     def unloaded(self, view: JobView) -> Updates:
         """Select the embedded model in place of one that could not be loaded."""

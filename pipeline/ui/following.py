@@ -62,13 +62,18 @@ class Following:
             return {self.desk.visitor: key, **self.desk.put_on_stage(asked, key, request.session_hash, LINK_GONE)}
         under_way = self.desk.house.jobs.under_way(viewer)
         if under_way:
-            sight = {**self.desk.on_stage(under_way[0], 0), self.desk.call: called(under_way[0].id)}
+            sight = {**self.desk.on_stage(under_way[0], viewer, 0), self.desk.call: called(under_way[0].id)}
         else:
-            store = self.desk.house.store
-            newest = store.find(viewer, limit=1).runs
-            clip = clips.staged(newest[0], store, viewer) if newest else clips.example_clip(self.desk.house.settings)
-            sight = self.desk.stage.play(clip) if clip else self.desk.stage.clear()
+            sight = self._newest(viewer)
         return {self.desk.visitor: key, **self.desk.around(viewer), **sight}
+
+    def _newest(self, viewer: Viewer) -> Updates:
+        store = self.desk.house.store
+        newest = store.find(viewer, limit=1).runs
+        if newest and (cell := newest[0].cell):
+            return self.desk.spread(cell.sheet, viewer)
+        clip = clips.staged(newest[0], store, viewer) if newest else clips.example_clip(self.desk.house.settings)
+        return self.desk.stage.play(clip) if clip else self.desk.stage.clear()
 
     def follow(self, key: str | None, called_by: str, request: gr.Request) -> Iterator[Updates]:
         """Show a job from step to step and how it ends, then the next one of the same visitor, until there is none.
@@ -114,7 +119,7 @@ class Following:
             return self.desk.jobs_of(viewer)
         updates = self._cancelled(word.job, viewer)
         with suppress(NotFound):
-            updates |= self.desk.stage.goes_on(self.desk.house.jobs.look(word.job, viewer))
+            updates |= self.desk.goes_on(self.desk.house.jobs.look(word.job, viewer), viewer)
         return updates
 
     def cancel(self, key: str | None, event: gr.EventData) -> Updates:
@@ -144,16 +149,16 @@ class Following:
             foreseen, now = self.desk.house.jobs.look(job.id, viewer), time.time()
             if view.version == version:
                 seen = str(Seen(job.id, version, now))
-                updates = {**self.desk.stage.goes_on(foreseen), self.desk.seen: seen}
+                updates = {**self.desk.goes_on(foreseen, viewer), self.desk.seen: seen}
             else:
-                updates = self.desk.on_stage(foreseen, now)
+                updates = self.desk.on_stage(foreseen, viewer, now)
             if job.released or elsewhere():
                 return
             yield updates
             version = view.version
         if not elsewhere():
             yield self._outcome(view, viewer)
-            self._pause(viewer, elsewhere, RESULT_STAYS_S if view.run else 0)
+            self._pause(viewer, elsewhere, RESULT_STAYS_S if view.run and not view.origin.cell else 0)
 
     def _look_away(self, viewer: Viewer, elsewhere: Callable[[], bool]) -> Iterator[Updates]:
         while self.desk.house.jobs.under_way(viewer) and not elsewhere():
@@ -173,7 +178,9 @@ class Following:
             return wanted
         if job is None or job.released:
             return None
-        ended = job.snapshot().ended or 0
+        ended, cell = job.snapshot().ended or 0, job.snapshot().origin.cell
+        if cell:
+            return self._next_of(session, cell.sheet, viewer)
         if under_way := jobs.under_way(viewer):
             following: str | None = under_way[0].id
         else:
@@ -184,24 +191,39 @@ class Following:
             self.desk.pages.call(session, called(following))
         return self.desk.pages.wanted(session) if following else None
 
+    def _next_of(self, session: str | None, sheet: str, viewer: Viewer) -> str:
+        """Return what is followed after a job of a sheet: its next one, or nothing, because somebody is choosing."""
+        under_way = self.desk.sheet(sheet, viewer).under_way
+        word = called(under_way[0].id) if under_way else ""
+        self.desk.pages.call(session, word)
+        return word
+
     def _caught_up(self, seen: Seen, viewer: Viewer) -> Updates:
         """Return what a page has missed that was told last by a stream which is lost."""
         jobs, ahead = self.desk.house.jobs, self.desk.house.jobs.under_way(viewer)
         if seen.version is None:
             waited = time.time() - seen.at > RESULT_STAYS_S + LOST_S
-            return self.desk.on_stage(ahead[0], 0) if ahead and waited else {}
+            return self.desk.on_stage(ahead[0], viewer, 0) if ahead and waited else {}
         try:
             view = jobs.look(seen.job, viewer)
         except NotFound:
             return {self.desk.seen: ""}
-        return self._outcome(view, viewer) if view.final else self.desk.on_stage(view, 0)
+        return self._outcome(view, viewer) if view.final else self.desk.on_stage(view, viewer, 0)
 
     def _outcome(self, view: JobView, viewer: Viewer) -> Updates:
         self.desk.house.speeds.clear()
+        if cell := view.origin.cell:
+            return self._laid_out(view, cell.sheet, viewer)
         stage, store, run = self.desk.stage, self.desk.house.store, view.run
         shown = stage.play(clips.staged(run, store, viewer)) if run else stage.say(view.error or NOTHING_KEPT)
         seen: Updates = {self.desk.seen: str(Seen(view.id, None, time.time()))}
         return {**shown, **seen, **self.desk.around(viewer, run.id if run else None), **self.desk.unloaded(view)}
+
+    def _laid_out(self, view: JobView, sheet: str, viewer: Viewer) -> Updates:
+        """Lay out the sheet of a job that has ended; once all have, it stays there whatever else begins."""
+        goes_on = self.desk.sheet(sheet, viewer).under_way
+        seen: Updates = {self.desk.seen: str(Seen(view.id, None, time.time())) if goes_on else ""}
+        return {**self.desk.spread(sheet, viewer), **seen, **self.desk.around(viewer), **self.desk.unloaded(view)}
 
     def _elsewhere(self, session: str | None, word: str) -> bool:
         return self.desk.pages.wanted(session) != word
@@ -212,8 +234,13 @@ class Following:
         return None
 
     def _cancelled(self, job_id: str, viewer: Viewer) -> Updates:
+        jobs = self.desk.house.jobs
         with suppress(NotFound):
-            self.desk.house.jobs.cancel(job_id, viewer)
+            cell = jobs.get(job_id, viewer).snapshot().origin.cell
+            mates = [view.id for view in self.desk.sheet(cell.sheet, viewer).under_way] if cell else []
+            # The running one last, or the next would begin.
+            for each in (*reversed(mates), job_id):
+                jobs.cancel(each, viewer)
         return self.desk.jobs_of(viewer)
 
     def _viewer(self, key: str | None) -> Viewer:

@@ -1,7 +1,8 @@
 """What the app owns, whoever looks at it: its jobs, runs, models, and what becomes of a request."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 from PIL import Image
@@ -104,13 +105,22 @@ class House:
 
     def submit(self, asked: dict[str, Any], viewer: Viewer) -> Job:
         """Keep copies of what a request gives, and queue its plan; raise NotDownloaded without its model's files."""
-        fetch = partial(fetch_lora, settings=self.settings)
-        request = parse_request(asked)
+        (plan,), origin = self.prepare([parse_request(asked)], viewer)
+        return self.jobs.submit(plan, origin)
+
+    def prepare(self, requests: Sequence[Request], viewer: Viewer) -> tuple[list[Plan], Origin]:
+        """Keep copies of what requests give, the same ones all of them, and return their plans; raise as `submit`."""
         self.store.storage.refuse_when_full()
-        plan = self._plan(with_sources(request, partial(self.store.keep_source, viewer=viewer), fetch))
+        keep = cache(partial(self.store.keep_source, viewer=viewer))
+        fetch = cache(partial(fetch_lora, settings=self.settings))
+        plans = [self._plan(with_sources(request, keep, fetch)) for request in requests]
+        self.check_model(plans[0])
+        return plans, Origin(viewer.owner, self._parents(requests[0], viewer))
+
+    def check_model(self, plan: Plan) -> None:
+        """Raise NotDownloaded where the files of a plan's model are not where plans are run."""
         if not self.is_here(spec := get_model(plan.model)):
             raise self.absent(spec)
-        return self.jobs.submit(plan, Origin(viewer.owner, self._parents(request, viewer)))
 
     def _parents(self, request: Request, viewer: Viewer) -> tuple[Parent, ...]:
         """Return the runs that a request was given, each once."""
@@ -125,12 +135,16 @@ class House:
 
     def _plan(self, request: Request) -> Plan:
         spec = get_model(request.model) if request.model else self.spec
-        if spec.name not in self.speeds:
-            self.speeds[spec.name] = self.store.speed(spec, self.settings.space)
-        plan = make_plan(request, spec, self.speeds[spec.name], machine=self.backend.machine())
+        plan = make_plan(request, spec, self.speed(spec), machine=self.backend.machine())
         if self.backend.on_zerogpu:
             gpu_seconds(plan)  # raises what no visitor could be lent
         return plan
+
+    def speed(self, spec: ModelSpec) -> Speed:
+        """Return what a model is measured to do where plans are run."""
+        if spec.name not in self.speeds:
+            self.speeds[spec.name] = self.store.speed(spec, self.settings.space)
+        return self.speeds[spec.name]
 
     def contract(self, plan: Plan) -> str:
         """Say what comes out of a plan and what it costs, a visitor's quota included."""

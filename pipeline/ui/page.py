@@ -21,6 +21,7 @@ from pipeline.ui.model_choice import wire_models
 from pipeline.ui.pages import AT_ONCE
 from pipeline.ui.queue import QUEUE_CLICKS
 from pipeline.ui.restyle_tab import build_restyle_tab
+from pipeline.ui.sheets import wire_sheets
 from pipeline.ui.shelf import Shelf, build_shelf, wire_shelf
 from pipeline.ui.stage import build_stage
 from pipeline.ui.text_tab import build_text_tab
@@ -37,6 +38,7 @@ def build_page(house: House) -> gr.Blocks:
             wire_making(desk, composer)
         _wire_going_on(desk)
         wire_shelf(desk, shelf)
+        wire_sheets(page, desk)
         wire_models(page, desk)
         wire_links(page, desk)
         add_endpoints(house)

@@ -67,6 +67,11 @@ class Stage:
         """Show how long a job takes that is on the stage already."""
         return {self.progress: screen.progress(view)}
 
+    def lay_out(self, sheet: str, progress: str) -> Updates:
+        """Show a sheet of drafts, and how it goes on as long as it does."""
+        running: Updates = {self.running: gr.Row(visible=bool(progress)), self.progress: progress}
+        return {**self.clear(), self.screen: sheet, **running}
+
     def play(self, clip: Clip) -> Updates:
         """Show a finished clip with everything that can be done with it."""
         return {
