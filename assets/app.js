@@ -62,6 +62,7 @@
     if (calm.matches || !card?.dataset.clip || card.querySelector("video")) return;
     const video = document.createElement("video");
     Object.assign(video, { src: card.dataset.clip, muted: true, loop: true, autoplay: true, playsInline: true });
+    video.setAttribute("aria-hidden", "true");
     card.querySelector("img").after(video);
   };
   const rest = (card) => card?.querySelector("video")?.remove();

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from app_server import running_app
+from app_server import Server, running_app
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 CHROMIUM = shutil.which("chromium")
@@ -35,9 +35,14 @@ def chromium() -> str:
 
 
 @pytest.fixture(scope="session")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with running_app(tmp_path_factory.mktemp("studio")) as server:
-        yield server.url
+        yield server
+
+
+@pytest.fixture(scope="session")
+def address(studio: Server) -> str:
+    return studio.url
 
 
 @pytest.fixture(scope="session")
