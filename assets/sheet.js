@@ -1,8 +1,10 @@
 // A sheet of drafts: they are chosen here, and Python is asked to finish what was chosen.
 () => {
   const calm = window.matchMedia("(prefers-reduced-motion: reduce)");
-  const ask = (what, more) =>
-    document.querySelector("#sheet-asks")?.dispatchEvent(new CustomEvent("ask", { detail: { what, ...more } }));
+  const ask = (what, more) => {
+    const event = new CustomEvent("ask", { detail: { what, ...more }, bubbles: true });
+    document.querySelector("#sheet-asks .prose")?.dispatchEvent(event);
+  };
 
   // What is chosen stays so while the sheet is shown anew with each step.
   const chosen = new Set();

@@ -1,6 +1,5 @@
 """A sheet: drafts side by side, of which some are finished. Nothing of it is kept but its jobs and runs."""
 
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -63,8 +62,7 @@ class Sheet:
     @property
     def seconds_left(self) -> float:
         """How long its jobs go on, as far as can be foreseen."""
-        now = time.time()
-        return max((view.ends - now if view.ends else view.seconds for view in self.under_way), default=0.0)
+        return max((view.seconds for view in self.under_way), default=0.0)
 
 
 def sheet_of(sheet: str, store: Store, jobs: Jobs, viewer: Viewer) -> Sheet:

@@ -10,7 +10,7 @@ from pipeline.errors import NotFound
 from pipeline.library.bundle import words_of
 from pipeline.library.lineage import Branches, Kin, branches
 from pipeline.library.marks import UNMARKED, Marks
-from pipeline.library.runs import Run
+from pipeline.library.runs import HALFWAY, Run
 from pipeline.plan import Plan
 from pipeline.settings import Settings
 from pipeline.store import Store
@@ -23,6 +23,7 @@ class Clip:
 
     `mine` is whether it belongs to who looks at it; `before` and `after` are what it was made from, and what from it.
     `weights` is a mark of those of its model.
+    `unfinished` is whether it can go on from where it stopped, `sheet` is where it is one of several drafts.
     """
 
     url: str
@@ -33,6 +34,9 @@ class Clip:
     run_id: str | None = None
     mine: bool = False
     marks: Marks = UNMARKED
+    draft: bool = False
+    unfinished: bool = False
+    sheet: str = ""
     before: "Relatives | None" = None
     after: "Relatives | None" = None
     parents: tuple[Parent, ...] = ()
@@ -90,6 +94,9 @@ def clip_of(run: Run, store: Store, viewer: Viewer, marks: Marks | None = None) 
         marks=store.marks(run.id) if marks is None else marks,
         parents=run.parents,
         weights=run.revision,
+        draft=run.state == "draft",
+        unfinished=run.state != "done" and (run.file.parent / HALFWAY).is_file(),
+        sheet=run.cell.sheet if run.cell else "",
     )
 
 

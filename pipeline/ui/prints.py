@@ -14,8 +14,8 @@ from pipeline.ui.screen import animated, bar, going_on, spoken, time_left
 
 # The stage of a desktop in pixels, and what stands between pictures and under each.
 ROOM, GAP, UNDER = (740, 390), 10, 40
-# Pictures may be so much smaller where rows, or columns, then have the same words.
-ALIGNED = 1.3
+# Pictures may be so much smaller where a row, or a column, then has the same words, and where all rows are full.
+ALIGNED, FULL = 1.3, 1.15
 ENDS = {"failed": "Failed", "interrupted": "Interrupted", "cancelled": "Stopped before it began"}
 EMPTY = (
     '<figure class="screen is-trouble"><div class="mat" role="alert"><h2>These drafts are gone</h2>'
@@ -41,11 +41,14 @@ def spread(shown: Sequence[Shown]) -> str:
     """Return a sheet as it is laid out on the stage."""
     if not shown:
         return EMPTY
+    plan, seeds = shown[0].print.plan, list(dict.fromkeys(each.print.plan.seed for each in shown))
+    across, by_seed = arranged(len(shown), plan.width / plan.height, len(seeds))
+    if by_seed:
+        shown = sorted(shown, key=lambda each: seeds.index(each.print.plan.seed))
     plans = [each.print.plan for each in shown]
     cells = "".join(_cell(each, name) for each, name in zip(shown, _differences(plans), strict=True))
-    across = columns(len(plans), plans[0].width / plans[0].height, len({plan.seed for plan in plans}))
-    style = f"--columns:{across};--w:{plans[0].width};--h:{plans[0].height}"
-    grid = f'<ul class="prints" style="{style}" aria-label="Drafts">{cells}</ul>'
+    style = f"--columns:{across};--w:{plan.width};--h:{plan.height}"
+    grid = f'<ul class="prints" style="{style}" aria-label="Drafts side by side">{cells}</ul>'
     return f'<figure class="screen is-sheet"><div class="mat">{grid}</div>{_under(shown, plans)}</figure>'
 
 
@@ -61,17 +64,23 @@ def progress(sheet: Sheet) -> str:
     return bar(f"{what} · {time_left(sheet.seconds_left) if on_its_way else going_on(first)}", _share(sheet))
 
 
-def columns(count: int, ratio: float, seeds: int) -> int:
-    """Return how many pictures of a ratio of width to height stand beside each other, so that they are large."""
+def arranged(count: int, ratio: float, seeds: int) -> tuple[int, bool]:
+    """Return how many pictures of a ratio of width to height stand beside each other, so that they are large.
 
-    def worth(across: int) -> float:
+    Drafts come prompt by prompt; True where they are better shown seed by seed.
+    """
+
+    def worth(arrangement: tuple[int, bool]) -> float:
+        across, by_seed = arrangement
         down = ceil(count / across)
         width = (ROOM[0] - (across - 1) * GAP) / across
         height = (ROOM[1] - (down - 1) * GAP) / down - UNDER
-        aligned = count > seeds > 1 and (across % seeds == 0 or seeds % across == 0)
-        return max(min(width, height * ratio), 0) ** 2 * (ALIGNED if aligned else 1)
+        aligned = by_seed or across % seeds == 0 or seeds % across == 0
+        full = count % across == 0
+        return max(min(width, height * ratio), 0) ** 2 * (ALIGNED if aligned else 1) * (FULL if full else 1)
 
-    return max(range(1, count + 1), key=worth)
+    one_way = [(across, False) for across in range(1, count + 1)]
+    return max(one_way + [(count // seeds, True)] * (count % seeds == 0), key=worth)
 
 
 def _share(sheet: Sheet) -> float:

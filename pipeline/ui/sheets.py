@@ -19,7 +19,10 @@ from pipeline.visitors import Viewer, new_key
 
 HINT = "Several prompts: one a line, or {red|blue}."
 # A script sends here what was clicked, so that it reaches Python as an event with its details.
-ASKS = "element.addEventListener('ask', (ask) => trigger(ask.detail.what, ask.detail));"
+ASKS = """
+const known = ['finish_runs', 'run_again', 'open_sheet'];
+element.addEventListener('ask', ({detail}) => { if (known.includes(detail.what)) trigger(detail.what, detail); });
+"""
 
 
 def wire_sheets(page: gr.Blocks, desk: Desk) -> None:

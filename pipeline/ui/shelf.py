@@ -15,10 +15,17 @@ from pipeline.ui.compare import FEWEST, MOST, comparison
 from pipeline.ui.desk import Desk
 from pipeline.ui.pages import AT_ONCE
 from pipeline.ui.stage import Updates
+from pipeline.visitors import Viewer
 
 # Four rows on a desktop; as many again come with each click.
 PAGE = 32
-ONLY = [("Mine", "mine"), ("Starred", "starred"), ("Published here", "published"), ("All", "all")]
+ONLY = [
+    ("Mine", "takes"),
+    ("Drafts", "drafts"),
+    ("Starred", "starred"),
+    ("Published here", "published"),
+    ("All", "all"),
+]
 SORTS = [("Newest first", "newest"), ("Oldest first", "oldest"), ("Longest first", "longest"), ("By name", "name")]
 
 
@@ -49,7 +56,7 @@ def build_shelf() -> Shelf:
             heading = gr.HTML(library.heading(0), elem_id="library-heading")
             hint = "Search prompts, models, seeds"
             search = gr.Textbox(label="Search the library", placeholder=hint, elem_id="search")
-            only = gr.Radio(ONLY, value="mine", label="Which takes", elem_id="only")
+            only = gr.Radio(ONLY, value="takes", label="Which takes", elem_id="only")
             sort = gr.Dropdown(SORTS, value="newest", label="Order", elem_id="sort", filterable=False)
         told = gr.HTML(elem_id="library-told")
         grid = gr.HTML(elem_id="grid", js_on_load=library.CLICKS)
@@ -93,7 +100,7 @@ class Keeper:
         cards = [clips.clip_of(run, store, viewer, found.marks[run.id]) for run in found.runs]
         shown, _, _ = (listing or "").partition(" ")
         return {
-            self.shelf.heading: library.heading(found.total, self._kept()),
+            self.shelf.heading: library.heading(found.total, self._kept(only, viewer)),
             self.shelf.grid: library.grid(cards, only, search or "", shown),
             self.shelf.more: gr.Button(f"Load more ({found.total - len(cards)})", visible=found.total > len(cards)),
         }
@@ -162,9 +169,14 @@ class Keeper:
     def _listed(self, shown: clips.Clip | None) -> str:
         return self.desk.listed(shown.run_id if shown else None)
 
-    def _kept(self) -> str:
-        quota = self.desk.house.settings.quota
-        return f"{quota / 10**9:g} GB are kept: the oldest takes without a star go first." if quota else ""
+    def _kept(self, only: str, viewer: Viewer) -> str:
+        """Say where drafts are, and what goes first where only so much is kept."""
+        house = self.desk.house
+        drafts = house.store.find(viewer, only="drafts", limit=0).total if only == "takes" else 0
+        kept = [f"{drafts} draft{'' if drafts == 1 else 's'} under Drafts."] if drafts else []
+        if quota := house.settings.quota:
+            kept.append(f"{quota / 10**9:g} GB are kept: drafts go first, then the oldest takes without a star.")
+        return " ".join(kept)
 
 
 def _ids(given: Any) -> Sequence[str]:
