@@ -9,7 +9,6 @@ from PIL import Image
 from pipeline.backends.choice import Device
 from pipeline.downloads import commit_of, not_downloaded
 from pipeline.errors import NotDownloaded
-from pipeline.estimate import Speed
 from pipeline.fetches import Fetches
 from pipeline.hub_loras import fetch_lora, find_lora
 from pipeline.job import Job
@@ -21,6 +20,7 @@ from pipeline.plan import Plan, make_plan
 from pipeline.quota import gpu_seconds
 from pipeline.request import Request, parse_request, sources_of, with_sources
 from pipeline.settings import Settings
+from pipeline.speed import Speed
 from pipeline.store import Store
 from pipeline.ui.rows import Rows
 from pipeline.ui.warmup import WarmUp
