@@ -108,6 +108,7 @@ def serve(house: House) -> tuple[gr.Blocks, str]:
         enable_monitoring=False,
         run_history=False,
         ssr_mode=False,
+        mcp_server=True,
         app_kwargs={"exception_handlers": {TypeError: refuse_unknown_fields}},
         **look(house.settings.assets),
     )

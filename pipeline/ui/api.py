@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from inspect import Parameter, Signature
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, TypedDict, get_args
 
 import gradio as gr
 from fastapi import Request
@@ -22,7 +22,15 @@ from pipeline.store import RUN
 from pipeline.ui.house import House
 from pipeline.visitors import Viewer, new_key
 
-File = gr.FileData | str | None
+
+class Upload(TypedDict):
+    """A file that was uploaded first; Gradio's clients make it of a path of theirs."""
+
+    path: str
+    meta: dict[str, str]
+
+
+File = Upload | str | None
 RETURNS = tuple[gr.FileData, dict[str, Any]]
 # What a program may give beside numbers and words, by the name of the field.
 TYPES: Mapping[str, Any] = {

@@ -133,12 +133,21 @@ class House:
         return plan
 
     def contract(self, plan: Plan) -> str:
-        """Say what comes out of a plan and what it costs, a visitor's quota included."""
+        """Say what comes out of a plan and what it costs, loading its model and a visitor's quota included."""
         if not self.backend.on_zerogpu:
-            return plan.contract()
+            return plan.contract() + self._loading(plan)
         asked = f"{plan.contract()}; asks for {gpu_seconds(plan)} s of your ZeroGPU quota"
         # A visitor is known by the open page; where a Space of one's own is asked, it is this machine that asks.
         return asked if self.settings.space else f"{asked}. Keep this page open until it has a GPU."
+
+    def _loading(self, plan: Plan) -> str:
+        """Say that a plan's model is not in memory yet, and how long that took lately; loading is in no estimate."""
+        if self.settings.space or self.warm_up.state == "loading" or self.backend.loaded == plan.model:
+            return ""
+        title, speed = get_model(plan.model).title, self.speeds.get(plan.model)
+        seconds = speed.loading(plan.estimate.policy) if speed else None
+        lately = "" if seconds is None else f", about {max(round(seconds), 1)} s"
+        return f"; {title} is loaded first{lately}."
 
     def last_picture(self, run_id: str, viewer: Viewer) -> Image.Image:
         """Return a run's last frame as it was made, or spliced; raise an OnetakeError without the run."""
