@@ -10,7 +10,7 @@ STEP_S, DECODE_S, WRITE_S, WRITTEN_MEGAPIXELS_PER_SECOND = 0.02, 0.01, 0.02, 10.
 # What is given is decoded and encoded before the first step.
 GIVEN_TIMES = 2.0
 # Fixed costs are looked for between these multiples of the guess, and pulled towards it a little for each doubling.
-MULTIPLES = tuple(2.0**power for power in range(-5, 6))
+MULTIPLES = tuple(2.0 ** (power / 2) for power in range(-10, 11))
 PULL = 0.01
 # A run with e times as much work, of another task, of another size, or so many runs ago, tells so much less.
 FARTHER, OTHER_KIND, OTHER_SIZE, AGED = 1.0, 0.4, 0.3, 12

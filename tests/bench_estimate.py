@@ -8,11 +8,12 @@ from typing import Any
 from pipeline.backends.local import LocalBackend
 from pipeline.events import Decoding, Step
 from pipeline.generate import Finished, generate
+from pipeline.library.runs import Run
 from pipeline.models import EMBEDDED
 from pipeline.plan import Plan, make_plan
 from pipeline.request import parse_request
 from pipeline.settings import Settings
-from pipeline.store import Run, Store
+from pipeline.store import Store
 
 PROMPT = "a red ball bounces on snow"
 HISTORY: tuple[dict[str, Any], ...] = (
@@ -44,7 +45,8 @@ def estimates(home: Path) -> bool:
     missed, missed_left = zip(*(_trial(_plan(asked, store), backend, store) for asked in TRIALS), strict=True)
     print(f"estimate after {len(HISTORY)} runs: missed by {mean(missed):.0%} on average (at most {MOST_MISSED:.0%})")
     print(f"time left in mid-run: missed by {mean(missed_left):.0%} on average (at most {MOST_MISSED_LEFT:.0%})")
-    return mean(missed) <= MOST_MISSED and mean(missed_left) <= MOST_MISSED_LEFT
+    kept: bool = mean(missed) <= MOST_MISSED and mean(missed_left) <= MOST_MISSED_LEFT
+    return kept
 
 
 def _plan(asked: dict[str, Any], store: Store) -> Plan:

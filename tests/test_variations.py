@@ -120,8 +120,9 @@ def test_a_draft_costs_its_share_and_its_end_the_rest(spec: ModelSpec, plan_for:
     slow = Speed(gflops=2.0, megapixels=1e9)
     begun, all_of_it = (gpu_seconds(plan) for plan in (as_draft(whole, slow), make_plan(request, spec, slow)))
     assert begun < all_of_it / 3
-    assert draft.estimate.seconds == pytest.approx(whole.estimate.seconds * 5 / 25, rel=0.01)
-    assert draft.estimate.seconds + rest.estimate.seconds == pytest.approx(whole.estimate.seconds, rel=0.01)
+    assert draft.estimate.denoise == pytest.approx(whole.estimate.denoise * 5 / 25, rel=0.01)
+    assert draft.estimate.denoise + rest.estimate.denoise == pytest.approx(whole.estimate.denoise, rel=0.01)
+    assert draft.estimate.after == rest.estimate.after == whole.estimate.after, "both are decoded"
     with pytest.raises(CannotDo, match="of one step has no draft"):
         as_draft(plan_for(steps=1))
 
