@@ -66,7 +66,7 @@ def test_events_are_told_on_with_what_is_left(plan_for: MakePlan) -> None:
     countdown = Countdown(promising(plan_for(steps=10)))
     step = countdown.told(Step(5, 10, None, seconds=10.0))
     assert isinstance(step, Step)
-    assert (step.index, step.seconds_left) == (5, pytest.approx(15))
+    assert step.seconds_left == pytest.approx(15)
     told = countdown.told(Decoding(9, 9))
     assert isinstance(told, Decoding)
     assert told.seconds_left == 0

@@ -136,4 +136,5 @@ def test_eight_drafts_of_any_model_and_one_end_cost_less_than_half(model: str, d
     draft = as_draft(whole, speed)
     rest = finishing(whole, Stopped("x", "id", draft.stop_after or 0), speed)
     assert draft.stop_after == pytest.approx(DRAFT_SHARE * steps_of(whole), abs=0.5)
-    assert (8 * draft.estimate.seconds + rest.estimate.seconds) / (8 * whole.estimate.seconds) <= 0.35
+    # Writing an enlarged file takes as long for a draft as for a take.
+    assert (8 * draft.estimate.denoise + rest.estimate.denoise) / (8 * whole.estimate.denoise) <= 0.35
