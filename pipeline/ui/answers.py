@@ -12,6 +12,7 @@ from pipeline.errors import BadRequest, NotFound, RunFailed
 from pipeline.job import Job, JobView
 from pipeline.library.marks import Marks
 from pipeline.library.runs import Run
+from pipeline.links import run_link
 from pipeline.ui.clips import clip_of
 from pipeline.ui.house import House
 from pipeline.visitors import Parent, Viewer, new_key
@@ -47,7 +48,8 @@ class Caller:
         public = {key: value for key, value in run.to_json().items() if key not in ("file", "poster", "parents")}
         told = {"plan": run.plan.to_recipe(), "parents": self._seen(run.parents), "mine": clip.mine}
         marked = {"starred": clip.marks.starred and clip.mine, "published": clip.marks.published}
-        return public | told | marked | {"clip": f"{self.address}/{clip.url}", "visitor": self.key}
+        addresses = {"clip": f"{self.address}/{clip.url}", "link": f"{self.address}/{run_link(run.id)}"}
+        return public | told | marked | addresses | {"visitor": self.key}
 
     def made(self, job: Job, wait: bool) -> tuple[Any, dict[str, Any]]:
         """Return the file of a job's take with all that is told of it, or at once how the job stands."""

@@ -57,6 +57,7 @@ MEANS: Mapping[str, str] = {
     "starred": "Whether it has a star.",
     "published": "Whether everybody sees it.",
     "job": "The id of a job.",
+    "link": "The link of a recipe or of a take.",
     "seeds": "How many seeds for each prompt.",
 }
 # How they are reached, which Gradio adds itself, and who calls.

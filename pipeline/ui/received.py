@@ -3,13 +3,14 @@
 import re
 from pathlib import Path
 from typing import Any, TypedDict
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
 from gradio.utils import get_upload_folder
 
 from pipeline.adapters import hub_id
 from pipeline.errors import BadRequest
 from pipeline.latents import is_latents
+from pipeline.links import run_in
 from pipeline.request import SOURCES
 from pipeline.store import RUN
 
@@ -47,9 +48,8 @@ def run_id(field: str, text: str) -> str:
 
 def _in_link(link: str) -> str:
     """Return the id in a link, nothing where it leads to no take; nothing is fetched."""
-    parts = urlsplit(link)
-    found = IN_PATH.search(parts.path)
-    return found[1] if found else parse_qs(parts.query).get("run", [""])[0]
+    found = IN_PATH.search(urlsplit(link).path)
+    return found[1] if found else run_in(link) or ""
 
 
 def _still(still: Any) -> dict[str, Any]:

@@ -1,13 +1,16 @@
-"""The named endpoints for takes that are there: list, look, fetch, mark, delete and bring back."""
+"""The named endpoints for takes that are there: list, look, fetch, link, mark, delete and bring back."""
 
 from typing import Annotated, Any
 
 import gradio as gr
 from pydantic import Field
 
+from pipeline import links
 from pipeline.errors import BadRequest
 from pipeline.library.index import Only
 from pipeline.library.runs import Run
+from pipeline.links import is_recipe, link_of, run_in, run_link
+from pipeline.recipe import recipe_of_run, without_folders
 from pipeline.store import Sort
 from pipeline.ui.answers import Caller
 from pipeline.ui.endpoints import add_endpoint
@@ -21,7 +24,8 @@ LISTED = ("id", "created", "state", "clip", "mine", "starred", "published")
 
 def add_run_endpoints(house: House) -> None:
     """Add the endpoints; nothing of what they do takes a device."""
-    for call in (list_runs, show_run, run_file, star_run, publish_run, delete_runs, restore_runs):
+    reading = (list_runs, show_run, run_file, link_run, read_link)
+    for call in (*reading, star_run, publish_run, delete_runs, restore_runs):
         add_endpoint(house, call)
 
 
@@ -42,7 +46,27 @@ def list_runs(
 def show_run(caller: Caller, run: str) -> dict[str, Any]:
     """Tell all there is to know of a take: its recipe, notes, timings, what it was made from and what from it."""
     found = _seen(caller, run)
-    return caller.run(found) | caller.kin(found)
+    return caller.run(found) | {"recipe": without_folders(recipe_of_run(found))} | caller.kin(found)
+
+
+def link_run(caller: Caller, run: str) -> dict[str, Any]:
+    """Tell the links of a take: one opens the take for whoever may see it, the other a page filled with its recipe."""
+    found = _seen(caller, run)
+    recipe = link_of(recipe_of_run(found))
+    return {"run": f"{caller.address}/{run_link(found.id)}", "recipe": f"{caller.address}/{recipe}"}
+
+
+def read_link(caller: Caller, link: str) -> dict[str, Any]:
+    """Read a link of this app and run nothing: a take with all there is to know, or what to ask for, and notes on it.
+
+    The fields are those of the endpoint that the task names; notes say what is not as it was.
+    """
+    if (named := run_in(link)) is not None:
+        return show_run(caller, named)
+    if not is_recipe(link):
+        raise BadRequest("link", "This link holds neither a take nor a recipe. Copy it anew where it came from.")
+    opened = links.read_link(link, caller.house.row, caller.house.weights)
+    return {"fields": opened.fields, "notes": list(opened.notes), "visitor": caller.key}
 
 
 def run_file(caller: Caller, run: str) -> gr.FileData:
