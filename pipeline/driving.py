@@ -9,8 +9,7 @@ from typing import Any
 from pipeline.backends.choice import Device, open_backend
 from pipeline.downloads import is_here, not_downloaded
 from pipeline.errors import RunFailed
-from pipeline.estimate import Speed
-from pipeline.events import Again, Loading, Step, Told, Waiting
+from pipeline.events import Again, Decoding, Loading, Step, Told, Waiting
 from pipeline.hub_loras import fetch_lora, find_lora
 from pipeline.library.runs import Run
 from pipeline.model_spec import ModelSpec
@@ -18,6 +17,7 @@ from pipeline.models import default_model, get_model
 from pipeline.plan import Plan, make_plan
 from pipeline.request import Request, with_sources
 from pipeline.settings import Settings
+from pipeline.speed import Speed
 from pipeline.store import Store
 from pipeline.terminal import say, show_progress, stop_on_interrupt
 from pipeline.visitors import OF_THE_MACHINE, Origin
@@ -64,7 +64,9 @@ class Studio:
                     show_progress("")
                     say(why)
                 case Step(index, total, _, seconds_left):
-                    show_progress(f"step {index} of {total} · {seconds_left:.0f} s left")
+                    show_progress(f"step {index} of {total} · {seconds_left or 0:.0f} s left")
+                case Decoding(_, _, seconds_left):
+                    show_progress(f"developing the frames · {seconds_left or 0:.0f} s left")
                 case Finished(run):
                     show_progress("")
                     return run

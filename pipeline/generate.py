@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from pipeline.backends.take import Take
+from pipeline.countdown import Countdown
 from pipeline.errors import OnetakeError, broke_off
-from pipeline.events import IsCancelled, Listener, Pixels, Told
+from pipeline.events import Decoding, IsCancelled, Listener, Pixels, Told
 from pipeline.halfway import write_halfway
 from pipeline.latents import write_latents
 from pipeline.library.runs import Draft, Run
@@ -24,14 +25,6 @@ from pipeline.visitors import FINISHED, OF_THE_MACHINE, Origin, Parent
 
 
 @dataclass(frozen=True)
-class Decoding:
-    """So many of the clip's frames are decoded and encoded."""
-
-    done: int
-    total: int
-
-
-@dataclass(frozen=True)
 class Finished:
     """The run is in the store."""
 
@@ -39,6 +32,7 @@ class Finished:
 
 
 Event = Told | Decoding | Finished
+Tell = Callable[[Told | Decoding], None]
 
 
 class Backend(Protocol):
@@ -53,11 +47,16 @@ def generate(
 ) -> Generator[Event, None, None]:
     """Make a run and yield what happens, Finished last; closing the generator cancels, and waits for the step.
 
-    Raise an OnetakeError when nothing could be kept.
+    Steps and frames tell what is left of all of it. Raise an OnetakeError when nothing could be kept.
     """
 
     def work(emit: Callable[[Event], None], closed: IsCancelled) -> None:
-        emit(Finished(_make(plan, backend, store, origin, emit, lambda: closed() or cancelled())))
+        countdown = Countdown(plan)
+
+        def tell(event: Told | Decoding) -> None:
+            emit(countdown.told(event))
+
+        emit(Finished(_make(plan, backend, store, origin, tell, lambda: closed() or cancelled())))
 
     try:
         yield from pulled(work)
@@ -68,7 +67,12 @@ def generate(
 
 
 def _make(
-    plan: Plan, backend: Backend, store: Store, origin: Origin, emit: Callable[[Event], None], cancelled: IsCancelled
+    plan: Plan,
+    backend: Backend,
+    store: Store,
+    origin: Origin,
+    emit: Tell,
+    cancelled: IsCancelled,
 ) -> Run:
     started = time.perf_counter()
     take = backend.run(plan, emit, cancelled)
@@ -87,7 +91,7 @@ def _origin(plan: Plan, origin: Origin) -> Origin:
     return replace(origin, parents=(*origin.parents, *begun))
 
 
-def _write(draft: Draft, take: Take, emit: Callable[[Event], None]) -> tuple[dict[str, float], float | None]:
+def _write(draft: Draft, take: Take, emit: Tell) -> tuple[dict[str, float], float | None]:
     """Write all files of a run; return the timings with decoding and encoding (seconds), and how the seam measures."""
     started = time.perf_counter()
     plan = draft.plan
@@ -110,7 +114,7 @@ class _Reel:
     poster: Pixels
     last: Pixels
 
-    def __init__(self, frames: Iterable[Pixels], total: int, emit: Callable[[Event], None]) -> None:
+    def __init__(self, frames: Iterable[Pixels], total: int, emit: Tell) -> None:
         self.seconds = 0.0
         self._frames = iter(frames)
         self._total = total

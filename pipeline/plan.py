@@ -1,12 +1,11 @@
 """The central value: a request and a model become one frozen plan, cheaply, before any device is touched."""
 
 import secrets
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import accumulate
 from math import log
 from pathlib import PurePath
-from statistics import median
 from typing import Any, Protocol
 
 from pydantic import TypeAdapter
@@ -14,9 +13,9 @@ from pydantic import TypeAdapter
 from pipeline import frames as arithmetic
 from pipeline.abilities import check_abilities
 from pipeline.adapters import Adapter, adapters_of
-from pipeline.delivery import deliver, passes_flops, passes_of
+from pipeline.delivery import deliver, passes_of, steps_between
 from pipeline.errors import CannotDo
-from pipeline.estimate import Denoising, Estimate, Speed, default_speed, estimate
+from pipeline.estimate import Estimate, Making, default_speed, estimate
 from pipeline.fields import said
 from pipeline.halfway import Stopped
 from pipeline.layouts import lay_out, within
@@ -26,11 +25,14 @@ from pipeline.pins import Given, fit_notes, given_in
 from pipeline.request import Request
 from pipeline.segments import Kept, Part, Segment
 from pipeline.sound import Sound
+from pipeline.speed import Speed
 from pipeline.words import prompt_notes
 
 # Seeds that we draw stay short enough to be read out and typed.
 DRAWN_SEEDS = 2**31
 PROCESSOR = Machine()
+# Until a plan's work is known.
+UNKNOWN = Estimate(0.0, 0, 0)
 
 
 @dataclass(frozen=True)
@@ -162,11 +164,8 @@ def make_plan(
     lines = None if request.deliver is None else int(request.deliver.removesuffix("p"))
     delivery = deliver(lines, size, segment.start, spec)
     steps, guidance = _effort(request, segment.prompt, spec)
-    clip = Denoising(segment.frames, passes_of(spec, segment, steps, delivery.made, delivery.first_pass), guidance)
-    placement = choose(spec, clip.work(spec), machine, request.memory)
-    notes = (*size_notes, *layout.notes, *fit_notes(request, given.values(), delivery.made))
     loras, lora_notes = adapters_of(request.loras, segment.prompt, spec)
-    return Plan(
+    plan = Plan(
         task=request.task,
         model=spec.name,
         segments=(segment,),
@@ -176,8 +175,7 @@ def make_plan(
         seed=rng.randbelow(DRAWN_SEEDS) if request.seed is None else request.seed,
         steps=steps,
         guidance_scale=guidance,
-        estimate=estimate(spec, clip, speed or default_speed(spec), placement, request.memory),
-        notes=(*notes, *delivery.notes, *placement.notes, *prompt_notes(segment.prompt, spec), *lora_notes),
+        estimate=UNKNOWN,
         delivered=delivery.delivered,
         first_pass=delivery.first_pass,
         asked=None if delivery.made == size else size,
@@ -186,14 +184,34 @@ def make_plan(
         loras=loras,
         said=said(request),
     )
+    made = making_of(plan, spec)
+    placement = choose(spec, made.work(spec), machine, request.memory)
+    notes = (*size_notes, *layout.notes, *fit_notes(request, given.values(), delivery.made))
+    notes = (*notes, *delivery.notes, *placement.notes, *prompt_notes(segment.prompt, spec), *lora_notes)
+    costs = estimate(spec, made, speed or default_speed(spec), placement, request.memory)
+    return replace(plan, estimate=costs, notes=notes)
+
+
+def making_of(plan: Plan, spec: ModelSpec) -> Making:
+    """Return what is made of a plan's segment, only with its steps where others were or will be done apart."""
+    segment = plan.segments[0]
+    made, picture = (plan.width, plan.height), plan.num_frames == 1
+    width, height = plan.delivered or made
+    passes = passes_of(spec, segment, plan.steps, made, plan.first_pass)
+    return Making(
+        segment.frames,
+        steps_between(passes, plan.resumes.steps if plan.resumes else 0, plan.stop_after),
+        plan.guidance_scale,
+        sum(excerpt.frames for excerpt in segment.excerpts),
+        plan.num_frames * width * height / 1e6,
+        f"{plan.task}, one picture" if picture else plan.task,
+        segment.rolled,
+    )
 
 
 def place_again(plan: Plan, spec: ModelSpec, machine: Machine) -> Plan:
     """Return a plan that was made elsewhere with its weights placed for this machine; raise CannotDo as make_plan."""
-    segment, size = plan.segments[0], (plan.width, plan.height)
-    passes = passes_of(spec, segment, plan.steps, size, plan.first_pass)
-    work = Denoising(segment.frames, passes, plan.guidance_scale).work(spec)
-    placement = choose(spec, work, machine, plan.estimate.wanted)
+    placement = choose(spec, making_of(plan, spec).work(spec), machine, plan.estimate.wanted)
     where = {name: getattr(placement, name) for name in ("policy", "beside", "tiled", "on_card", "memory_mb")}
     return replace(plan, estimate=replace(plan.estimate, **where))
 
@@ -205,20 +223,6 @@ def _effort(request: Request, words: str, spec: ModelSpec) -> tuple[int, float]:
     within("steps", steps, spec.min_steps, spec.max_steps)
     within("guidance_scale", guidance, 1, spec.max_guidance_scale)
     return steps, float(guidance) if words else 1.0
-
-
-def measured_speed(history: Iterable[tuple[Plan, Mapping[str, float]]], spec: ModelSpec) -> Speed:
-    """Return the medians over finished runs and their timings (seconds); without any, the registry's guess."""
-    gflops, megapixels = [], []
-    for plan, timings in history:
-        if plan.model == spec.name and timings["denoise"] > 0 and timings["decode"] + timings["encode"] > 0:
-            segment = plan.segments[0]
-            passes = passes_of(spec, segment, plan.steps, (plan.width, plan.height), plan.first_pass)
-            flops = passes_flops(spec, segment.frames, passes, plan.guidance_scale)
-            pixels = plan.num_frames * plan.width * plan.height
-            gflops.append(flops / 1e9 / timings["denoise"])
-            megapixels.append(pixels / 1e6 / (timings["decode"] + timings["encode"]))
-    return Speed(median(gflops), median(megapixels)) if gflops else default_speed(spec)
 
 
 def _size(request: Request, spec: ModelSpec, given: Sequence[Given]) -> tuple[tuple[int, int], list[str]]:

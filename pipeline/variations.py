@@ -8,13 +8,13 @@ from math import prod
 from textwrap import shorten
 from typing import Any
 
-from pipeline.delivery import Pass, passes_of, steps_between
 from pipeline.errors import BadRequest, CannotDo
-from pipeline.estimate import Denoising, Estimate, Speed, default_speed, seconds_for
+from pipeline.estimate import default_speed, timed
 from pipeline.halfway import Stopped
 from pipeline.models import get_model
-from pipeline.plan import DRAWN_SEEDS, Dice, Plan
+from pipeline.plan import DRAWN_SEEDS, Dice, Plan, making_of
 from pipeline.request import Request, parse_request
+from pipeline.speed import Speed
 
 # As many as are looked at side by side.
 MOST_DRAFTS = 16
@@ -65,30 +65,24 @@ def as_draft(plan: Plan, speed: Speed | None = None) -> Plan:
     if total == 1:
         raise CannotDo("steps", "A take of one step has no draft. Make it whole, or with more steps.")
     last = max(round(DRAFT_SHARE * total), 1)
-    return replace(plan, stop_after=last, estimate=_estimate(plan, (0, last), speed))
+    return _timed(replace(plan, stop_after=last), speed)
 
 
 def finishing(plan: Plan, stopped: Stopped, speed: Speed | None = None) -> Plan:
     """Return the plan that does the steps which a draft, or a take that was stopped, has left."""
-    rest = _estimate(plan, (stopped.steps, steps_of(plan)), speed)
-    return replace(plan, stop_after=None, resumes=stopped, estimate=rest)
+    return _timed(replace(plan, stop_after=None, resumes=stopped), speed)
 
 
 def steps_of(plan: Plan) -> int:
     """Return how many steps a take has, those of both passes counted."""
-    return sum(len(each.levels) for each in _passes(plan))
+    made = making_of(replace(plan, stop_after=None, resumes=None), get_model(plan.model))
+    return sum(len(each.levels) for each in made.passes)
 
 
-def _passes(plan: Plan) -> tuple[Pass, ...]:
-    (segment,) = plan.segments
-    return passes_of(get_model(plan.model), segment, plan.steps, (plan.width, plan.height), plan.first_pass)
-
-
-def _estimate(plan: Plan, steps: tuple[int, int], speed: Speed | None) -> Estimate:
-    """Return what some of the steps of a plan cost: from one on, up to another."""
-    spec, (segment,) = get_model(plan.model), plan.segments
-    clip = Denoising(segment.frames, steps_between(_passes(plan), *steps), plan.guidance_scale)
-    return replace(plan.estimate, seconds=seconds_for(spec, clip, speed or default_speed(spec)))
+def _timed(plan: Plan, speed: Speed | None) -> Plan:
+    """Return a plan with what its own steps cost."""
+    spec = get_model(plan.model)
+    return replace(plan, estimate=timed(plan.estimate, spec, making_of(plan, spec), speed or default_speed(spec)))
 
 
 def _lines(field: str) -> list[str]:

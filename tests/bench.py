@@ -1,4 +1,4 @@
-"""What the app costs over bare diffusers, what length, a prompt that comes again, and drafts: ratios in one run."""
+"""What the app costs over bare diffusers, lengths, prompts that come again, drafts, and how far off estimates are."""
 
 import json
 import os
@@ -16,6 +16,7 @@ prepare_environment()
 
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
+from bench_estimate import estimates  # noqa: E402
 from halves import forwards  # noqa: E402
 from safetensors.numpy import load_file  # noqa: E402
 from tiny_ltx import pipeline, place_row  # noqa: E402
@@ -46,7 +47,8 @@ def main() -> int:
     with TemporaryDirectory() as folder:
         home = Path(folder)
         settings, store = Settings(home=home, device="cpu"), Store(home)
-        kept = [_speed(settings, store), _drafts(settings, store), _memory(home), _prompts(home)]
+        ratios = [_speed(settings, store), _drafts(settings, store), _memory(home), _prompts(home)]
+        kept = [*ratios, estimates(home)]
     return 0 if all(kept) else 1
 
 

@@ -7,10 +7,9 @@ from pipeline.plan import Plan
 
 
 class Steps:
-    """Follows the steps of a plan; those that a resumed take had before cost nothing here."""
+    """Follows the steps of a plan, as far as a draft goes."""
 
     def __init__(self, plan: Plan, on_event: Listener, cancelled: IsCancelled) -> None:
-        self._before = plan.resumes.steps if plan.resumes else 0
         self._last = plan.stop_after
         self._on_event = on_event
         self._cancelled = cancelled
@@ -21,8 +20,7 @@ class Steps:
         """Tell a step; to whoever waits, the last one of a draft is the last."""
         self._done = done
         last = total if self._last is None else min(self._last, total)
-        per_step = (time.perf_counter() - self._started) / (done - self._before)
-        self._on_event(Step(done, last, preview, per_step * (last - done)))
+        self._on_event(Step(done, last, preview, seconds=time.perf_counter() - self._started))
 
     def over(self) -> bool:
         """Return whether no further step is wanted."""

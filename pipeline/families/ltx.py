@@ -15,7 +15,7 @@ from pipeline.events import IsCancelled
 from pipeline.families.attention import set_attention
 from pipeline.families.begun import Begun, begun, kept, passed_over
 from pipeline.families.change import change_since
-from pipeline.families.codec import Codec, Windows
+from pipeline.families.codec import Codec
 from pipeline.families.family import OnStep, Read, Sample, TextEmbeds
 from pipeline.families.loading import device_of, peak_mb, refuse_nan, source_of, told_plainly
 from pipeline.families.ltx_conditions import at_size, given_latents, make_conditions, scheduled
@@ -33,13 +33,6 @@ from pipeline.segments import Segment
 from pipeline.settings import Settings
 from pipeline.splice import dissolve
 
-# Latent frames decoded at once, and their neighbours on each side. With two, no pixel differs by more than 2 of 255
-# from decoding the clip as a whole (tests/test_ltx.py); more of either costs memory or time.
-EMBEDDED_WINDOWS = Windows(keep=2, context=2)
-# The authors' 121 frames, 16 latent ones, are one window; longer clips are cut with the context that a loop gets too.
-# How much of it the real decoder looks at, only its weights show.
-HOSTED_WINDOWS = Windows(keep=8, context=4)
-
 
 def load(spec: ModelSpec, settings: Settings, policy: Policy = "whole") -> "LTXFamily":
     """Load a model's folder or repository; raise LoadError, whatever was wrong with it."""
@@ -56,7 +49,7 @@ def load(spec: ModelSpec, settings: Settings, policy: Policy = "whole") -> "LTXF
         set_attention(pipe.transformer, device, ("attn1",))
         place(pipe, policy, device, settings.compile)
         statistics = (pipe.vae.latents_mean, pipe.vae.latents_std / pipe.vae.config.scaling_factor)
-        codec = Codec(pipe.vae, spec, statistics, EMBEDDED_WINDOWS if spec.embedded else HOSTED_WINDOWS, device)
+        codec = Codec(pipe.vae, spec, statistics, device)
         words = TextEncoder(spec, pipe, source, policy, device)
         return LTXFamily(spec, pipe, codec, preview_for(spec, settings.assets, codec.encode), words, settings)
 

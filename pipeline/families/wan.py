@@ -16,7 +16,7 @@ from pipeline.families.attention import set_attention
 from pipeline.families.begun import begun, kept, passed_over
 from pipeline.families.causal_codec import CausalCodec
 from pipeline.families.change import change_since
-from pipeline.families.codec import Codec, Windows
+from pipeline.families.codec import Codec
 from pipeline.families.family import OnStep, Read, Sample, TextEmbeds
 from pipeline.families.loading import device_of, peak_mb, refuse_nan, source_of, told_plainly
 from pipeline.families.placing import place
@@ -31,8 +31,6 @@ from pipeline.seams import calm_start
 from pipeline.segments import Segment
 from pipeline.settings import Settings
 
-# Its decoder goes on from one latent frame to the next: nothing is decoded twice.
-WINDOWS = Windows(keep=1, context=0)
 # What every pipeline of the family is made of.
 PARTS = ("tokenizer", "text_encoder", "transformer", "vae", "scheduler")
 
@@ -50,7 +48,7 @@ def load(spec: ModelSpec, settings: Settings, policy: Policy = "whole") -> "WanF
         set_attention(pipe.transformer, device, ("attn1",))
         place(pipe, policy, device, settings.compile)
         statistics = (torch.tensor(pipe.vae.config.latents_mean), torch.tensor(pipe.vae.config.latents_std))
-        codec = CausalCodec(pipe.vae, spec, statistics, WINDOWS, device)
+        codec = CausalCodec(pipe.vae, spec, statistics, device)
         words = TextEncoder(spec, pipe, source, policy, device)
         return WanFamily(spec, pipe, codec, preview_for(spec, settings.assets, codec.encode), words)
 

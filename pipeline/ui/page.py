@@ -14,6 +14,7 @@ from pipeline.ui.doors import build_doors
 from pipeline.ui.following import wire_following
 from pipeline.ui.header import header
 from pipeline.ui.house import House
+from pipeline.ui.jobs_api import add_job_endpoints
 from pipeline.ui.join_tab import build_join_tab
 from pipeline.ui.lending import add_lending
 from pipeline.ui.making import wire_making
@@ -21,6 +22,7 @@ from pipeline.ui.model_choice import wire_models
 from pipeline.ui.pages import AT_ONCE
 from pipeline.ui.queue import QUEUE_CLICKS
 from pipeline.ui.restyle_tab import build_restyle_tab
+from pipeline.ui.runs_api import add_run_endpoints
 from pipeline.ui.sheets import wire_sheets
 from pipeline.ui.shelf import Shelf, build_shelf, wire_shelf
 from pipeline.ui.stage import build_stage
@@ -42,6 +44,8 @@ def build_page(house: House) -> gr.Blocks:
         wire_models(page, desk)
         wire_links(page, desk)
         add_endpoints(house)
+        add_run_endpoints(house)
+        add_job_endpoints(house)
         add_lending(house)
     return page
 
