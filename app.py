@@ -7,9 +7,11 @@ from pipeline.settings import Settings, prepare_environment, serve_files_from
 
 prepare_environment()
 
+import io
 import logging
 import signal
 import sys
+from contextlib import redirect_stdout
 from functools import partial
 from threading import Event, Thread
 
@@ -25,7 +27,7 @@ from pipeline.jobs import Jobs
 from pipeline.library.storage import Held
 from pipeline.models import default_model, get_model
 from pipeline.store import Store
-from pipeline.ui.api import refuse_unknown_fields
+from pipeline.ui.endpoints import refuse_unknown_fields
 from pipeline.ui.house import House
 from pipeline.ui.look import look
 from pipeline.ui.media import serve_media
@@ -34,6 +36,8 @@ from pipeline.ui.warmup import WarmUp
 
 # A page that follows a take holds a thread while it waits for the next step.
 WATCHERS = 200
+# What is on their stages is remembered of so many pages, as nothing tells when one is closed.
+SESSIONS = 1000
 
 
 def main() -> int:
@@ -99,18 +103,24 @@ def serve(house: House) -> tuple[gr.Blocks, str]:
     demo = build_page(house)
     demo.queue(default_concurrency_limit=None)
     app: FastAPI
-    app, url, _ = demo.launch(
-        server_name=house.settings.host,
-        server_port=house.settings.port,
-        prevent_thread_lock=True,
-        quiet=True,
-        max_threads=WATCHERS,
-        enable_monitoring=False,
-        run_history=False,
-        ssr_mode=False,
-        app_kwargs={"exception_handlers": {TypeError: refuse_unknown_fields}},
-        **look(house.settings.assets),
-    )
+    # However quiet, Gradio tells of its MCP server; what is printed here is one line.
+    with redirect_stdout(io.StringIO()):
+        app, url, _ = demo.launch(
+            server_name=house.settings.host,
+            server_port=house.settings.port,
+            prevent_thread_lock=True,
+            quiet=True,
+            max_threads=WATCHERS,
+            state_session_capacity=SESSIONS,
+            enable_monitoring=False,
+            run_history=False,
+            ssr_mode=False,
+            mcp_server=True,
+            app_kwargs={"exception_handlers": {TypeError: refuse_unknown_fields}},
+            **look(house.settings.assets),
+        )
+    # Browsers have six connections to an address. Every open page would hold one, so that the seventh got none.
+    demo.config["connect_heartbeat"] = False
     serve_media(app, house.store, house.settings)
     return demo, url.rstrip("/")
 

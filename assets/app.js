@@ -27,7 +27,7 @@
   // A second press right after the first one is the same press.
   let pressed = -Infinity;
   document.addEventListener("click", (click) => {
-    if (!click.target.closest(".the-make, .chip")) return;
+    if (!click.target.closest(".the-make, .the-drafts, .chip")) return;
     if (click.timeStamp - pressed < 600) click.stopImmediatePropagation();
     else pressed = click.timeStamp;
   }, true);
@@ -36,6 +36,27 @@
   const look = () => { if (document.visibilityState === "visible") document.querySelector("#look")?.click(); };
   document.addEventListener("visibilitychange", look);
   window.addEventListener("online", look);
+
+  // Where the connection was lost, the page comes up anew: the words that were being written are not lost with it.
+  const WORDS = "onetake-words";
+  const written = location.search ? {} : JSON.parse(sessionStorage.getItem(WORDS) ?? "{}");
+  window.addEventListener("pagehide", () => {
+    const fields = [...document.querySelectorAll(".the-prompt textarea")].filter((field) => field.value);
+    sessionStorage.setItem(WORDS, JSON.stringify(Object.fromEntries(fields.map((f) => [f.closest("[id]").id, f.value]))));
+  });
+  const write = () => {
+    for (const [id, words] of Object.entries(written)) {
+      const field = document.getElementById(id)?.querySelector("textarea");
+      // A field that just came into sight writes its first value a moment later.
+      if (!field?.checkVisibility() || !document.querySelector(".the-contract .promise")) continue;
+      delete written[id];
+      if (field.value) continue;
+      field.value = words;
+      field.dispatchEvent(new Event("input", { bubbles: true }));
+    }
+    if (Object.keys(written).length) setTimeout(write, 500);
+  };
+  write();
 
   const play = (card) => {
     if (calm.matches || !card?.dataset.clip || card.querySelector("video")) return;

@@ -19,6 +19,8 @@ examples:
   python -m pipeline loop clip.mp4 --seam long
   python -m pipeline loop --prompt "a red ball turns on grass"
   python -m pipeline text "a red ball bounces on snow" --lora ink.safetensors=0.8 --lora user/name
+  python -m pipeline drafts "a {red|blue} ball bounces on snow" --seeds 4
+  python -m pipeline finish ID
   python -m pipeline models --json
   python -m pipeline download ltx-2b
 
@@ -53,7 +55,7 @@ def make_parser() -> tuple[argparse.ArgumentParser, Any]:
 def _add_text(commands: Any) -> None:
     command = commands.add_parser("text", help="make a video from a sentence", description="Make a video.")
     command.add_argument("prompt", help="what the video shows")
-    _add_sampling(command, "text", ())
+    _add_making(command, "text", ())
 
 
 def _add_animate(commands: Any) -> None:
@@ -74,7 +76,7 @@ def _add_animate(commands: Any) -> None:
     )
     command.add_argument("--strength", metavar="S", type=float, help="how closely to keep the pictures, 0..1")
     _add_fitting(command)
-    _add_sampling(command, "animate", ("image", "last", "at", "strength", "fit", "focus"))
+    _add_making(command, "animate", ("image", "last", "at", "strength", "fit", "focus"))
 
 
 def _add_restyle(commands: Any) -> None:
@@ -91,7 +93,7 @@ def _add_restyle(commands: Any) -> None:
         command.add_argument(f"--{field}", metavar="WORDS", help=f"the style's {field}, in a few words")
     _add_fitting(command)
     own = ("video", "strength", "range", "theme", "colour", "camera", "light", "fit", "focus")
-    _add_sampling(command, "restyle", own)
+    _add_making(command, "restyle", own)
 
 
 def _add_transition(commands: Any) -> None:
@@ -104,7 +106,7 @@ def _add_transition(commands: Any) -> None:
     curves = ("linear", "early", "late", "hold")
     command.add_argument("--curve", choices=curves, help="how the second clip's share rises; linear if left out")
     _add_fitting(command)
-    _add_sampling(command, "transition", ("first", "second", "curve", "fit", "focus"))
+    _add_making(command, "transition", ("first", "second", "curve", "fit", "focus"))
 
 
 def _add_loop(commands: Any) -> None:
@@ -117,7 +119,7 @@ def _add_loop(commands: Any) -> None:
     seams = ("short", "normal", "long")
     command.add_argument("--seam", choices=seams, help="how long the seam is; normal if left out")
     _add_fitting(command)
-    _add_sampling(command, "loop", ("video", "range", "seam", "fit", "focus"))
+    _add_making(command, "loop", ("video", "range", "seam", "fit", "focus"))
 
 
 def _add_fitting(command: Any) -> None:
@@ -125,7 +127,14 @@ def _add_fitting(command: Any) -> None:
     command.add_argument("--focus", metavar="X,Y", type=_point, help="where to crop around, 0..1 across and down")
 
 
-def _add_sampling(command: Any, task: str, own: tuple[str, ...]) -> None:
+def _add_making(command: Any, task: str, own: tuple[str, ...]) -> None:
+    """Add what makes one video by a task."""
+    add_sampling(command, task, own)
+    command.add_argument("--seed", metavar="N", type=int, help="the same seed makes the same video")
+    command.add_argument("-o", "--output", metavar="FILE", type=Path, help="copy the video here")
+
+
+def add_sampling(command: Any, task: str, own: tuple[str, ...]) -> None:
     """Add what every task has; `own` are the task's further fields, left out of a request where they were not given."""
     command.add_argument("--model", metavar="NAME", help="one of: " + ", ".join(spec.name for spec in MODELS))
     shapes = ("landscape", "square", "portrait", "ultrawide")
@@ -141,17 +150,20 @@ def _add_sampling(command: Any, task: str, own: tuple[str, ...]) -> None:
         "--deliver", choices=("480p", "720p", "1080p"), help="how many lines the file has: made, or enlarged"
     )
     command.add_argument("--memory", choices=POLICIES, help="where weights lie on a card; what fits if left out")
-    command.add_argument("--seed", metavar="N", type=int, help="the same seed makes the same video")
     command.add_argument(
         "--lora", metavar="FILE[=WEIGHT]", type=_lora, action="append", default=[],
         help="a LoRA: a .safetensors file or a Hub id, user/name or user/name:file, with a weight of -2..2; repeatable",
     )  # fmt: skip
+    add_running(command)
+    command.set_defaults(task=task, own=own)
+
+
+def add_running(command: Any) -> None:
+    """Add where it runs and how it is told."""
     command.add_argument(
         "--space", metavar="NAME", help="let the Onetake on this Space run it: user/name or an address"
     )
-    command.add_argument("-o", "--output", metavar="FILE", type=Path, help="copy the video here")
     command.add_argument("--json", action="store_true", help="print one JSON object")
-    command.set_defaults(task=task, own=own)
 
 
 def _size(value: str) -> tuple[int, int]:

@@ -58,6 +58,16 @@ def passes_of(spec: ModelSpec, segment: Segment, steps: int, made: Size, first_p
     return first, Pass(made, spec.upsampler.levels)
 
 
+def steps_between(passes: tuple[Pass, ...], first: int, last: int | None) -> tuple[Pass, ...]:
+    """Return what is left of passes when only their steps after the `first` ones are done, up to the `last`, if any."""
+    left, before = [], 0
+    for each in passes:
+        levels = each.levels[max(first - before, 0) : None if last is None else max(last - before, 0)]
+        left.append(Pass(each.size, levels))
+        before += len(each.levels)
+    return tuple(left)
+
+
 def tokens_of(spec: ModelSpec, frames: int, size: Size) -> int:
     """Return the latent tokens of a pass."""
     width, height = size

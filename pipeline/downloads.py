@@ -3,6 +3,8 @@
 import json
 import re
 from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import sha256
 from pathlib import Path
 
 from pipeline.errors import NotDownloaded
@@ -116,8 +118,23 @@ def is_here(spec: ModelSpec, settings: Settings) -> bool:
 
 
 def commit_of(spec: ModelSpec, settings: Settings) -> str:
-    """Return the commit whose files a model is loaded from, nothing for the embedded one; raise NotDownloaded."""
-    return "" if spec.embedded else folder_of(spec.repo, spec.revision, settings).name
+    """Return the commit whose files a model is loaded from, or a digest of those that ship; raise NotDownloaded."""
+    return weights_mark(spec, settings) if spec.embedded else folder_of(spec.repo, spec.revision, settings).name
+
+
+def weights_mark(spec: ModelSpec, settings: Settings) -> str:
+    """Return what is another where a model's weights are others: commits, or a digest of those that ship."""
+    if not spec.embedded:
+        return " ".join(folder_of(part.repo, part.revision, settings).name for part in parts_of(spec))
+    return _digest(tuple(sorted(model_folder(spec, settings).glob("*/*.safetensors"))))
+
+
+@lru_cache(maxsize=4)
+def _digest(files: tuple[Path, ...]) -> str:
+    digest = sha256()
+    for path in files:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 def _commits(repo: str, revision: str, settings: Settings) -> list[str]:

@@ -1,10 +1,12 @@
-"""What a plan costs: seconds from the operations and the speed of the machine, memory from where the weights lie."""
+"""What a plan costs: seconds from its work and the speed of the machine, memory from where the weights lie."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pipeline.delivery import Pass, passes_flops, tokens_of
+from pipeline.frames import LEAD, decode_windows
 from pipeline.memory import SAYS, Placement, Policy, Work
 from pipeline.model_spec import ModelSpec
+from pipeline.speed import MARGINS, Amounts, Speed
 
 
 @dataclass(frozen=True)
@@ -12,7 +14,8 @@ class Estimate:
     """What a plan is going to cost, loading left out, and where its weights lie meanwhile (see memory.Placement).
 
     Memory and tokens are those of its largest pass; `memory_mb` are on the card, or in memory without one; `wanted` is
-    the policy where one was asked for.
+    the policy where one was asked for. Of the seconds, `denoise` go into the steps and `after` into decoding and
+    writing what comes out; `measured` tells whether finished runs say so, and `margin` how far off they were.
     """
 
     seconds: float
@@ -23,6 +26,10 @@ class Estimate:
     tiled: bool = False
     on_card: bool = False
     wanted: Policy | None = None
+    denoise: float = 0.0
+    after: float = 0.0
+    measured: bool = False
+    margin: float = MARGINS[1]
 
     def spoken(self) -> str:
         """Say in a few words what it costs."""
@@ -32,20 +39,20 @@ class Estimate:
 
 
 @dataclass(frozen=True)
-class Speed:
-    """What a machine does with one model: denoising in GFLOP/s, decoding and encoding in megapixels/s."""
+class Making:
+    """A segment of so many frames, made in one or two passes at a guidance scale, and what becomes of it.
 
-    gflops: float
-    megapixels: float
-
-
-@dataclass(frozen=True)
-class Denoising:
-    """A segment of so many frames, made in one or two passes at a guidance scale."""
+    `given` are frames that it is made from, `written` the megapixels of the file; `kind` is the task and whatever else
+    makes runs unlike. A `rolled` segment is decoded among neighbours on both sides.
+    """
 
     frames: int
     passes: tuple[Pass, ...]
     guidance_scale: float
+    given: int
+    written: float
+    kind: str = "text"
+    rolled: bool = False
 
     @property
     def size(self) -> tuple[int, int]:
@@ -63,10 +70,37 @@ def default_speed(spec: ModelSpec) -> Speed:
     return Speed(spec.gflops_per_second, spec.decode_megapixels_per_second)
 
 
-def estimate(spec: ModelSpec, made: Denoising, speed: Speed, placement: Placement, wanted: Policy | None) -> Estimate:
-    """Return the costs at a speed, with the weights placed so."""
+def amounts_of(spec: ModelSpec, made: Making) -> Amounts:
+    """Return how much work a making is."""
     width, height = made.size
-    denoise = passes_flops(spec, made.frames, made.passes, made.guidance_scale) / 1e9 / speed.gflops
-    decode = made.frames * height * width / 1e6 / speed.megapixels
+    latents = (made.frames - 1) // spec.frame_grid + 1 + (2 * LEAD if made.rolled else 0)
+    windows = decode_windows(latents, spec.frame_grid, spec.windows.keep, spec.windows.context)
+    decoded = sum((window.stop - window.start - 1) * spec.frame_grid + 1 for window in windows)
+    return Amounts(
+        made.kind,
+        made.size,
+        sum(len(each.levels) for each in made.passes),
+        passes_flops(spec, made.frames, made.passes, made.guidance_scale) / 1e9,
+        made.given * width * height / 1e6,
+        decoded * width * height / 1e6,
+        made.written,
+    )
+
+
+def estimate(spec: ModelSpec, made: Making, speed: Speed, placement: Placement, wanted: Policy | None) -> Estimate:
+    """Return the costs at a speed, with the weights placed so."""
     where = (placement.policy, placement.beside, placement.tiled, placement.on_card)
-    return Estimate(round(denoise + decode, 2), placement.memory_mb, made.work(spec).tokens, *where, wanted)
+    return timed(Estimate(0.0, placement.memory_mb, made.work(spec).tokens, *where, wanted), spec, made, speed)
+
+
+def timed(costs: Estimate, spec: ModelSpec, made: Making, speed: Speed) -> Estimate:
+    """Return costs with the seconds of a making at a speed."""
+    takes = speed.seconds(amounts_of(spec, made), costs.policy)
+    return replace(
+        costs,
+        seconds=round(takes.total, 2),
+        denoise=round(takes.denoise, 2),
+        after=round(takes.decode + takes.encode, 2),
+        measured=speed.known(costs.policy),
+        margin=round(speed.margin(costs.policy), 2),
+    )

@@ -7,19 +7,19 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 from pipeline.errors import Interrupted
-from pipeline.events import Again, Loading, Pixels, Step, Waiting
-from pipeline.generate import Decoding, Event, Finished
+from pipeline.events import Again, Decoding, Loading, Pixels, Step, Waiting
+from pipeline.generate import Event, Finished
 from pipeline.ledger import UNFINISHED, Entry
 from pipeline.library.runs import Run
 from pipeline.plan import Plan
 from pipeline.turns import Ticket
 from pipeline.visitors import OF_THE_MACHINE, Origin
 
-State = Literal["queued", "running", "done", "stopped", "failed", "cancelled", "interrupted"]
+State = Literal["queued", "running", "done", "stopped", "draft", "failed", "cancelled", "interrupted"]
 Phase = Literal["waiting", "loading", "denoising", "decoding", "ended"]
 FINAL = frozenset(get_args(State)) - set(UNFINISHED)
 # What can be submitted once more: all that ended without what was asked for.
-UNDONE = FINAL - {"done"}
+UNDONE = FINAL - {"done", "draft"}
 CUT = "The app was stopped while this was made, and nothing of it was kept. Run it again."
 GOES_ON = "The app is being stopped. It goes on with this when it is started again."
 
@@ -178,14 +178,11 @@ def told(event: Event, view: JobView) -> dict[str, Any]:
             return {"phase": "loading", "waits_for": ""}
         case Again(why):
             return {"phase": "loading", "step": 0, "preview": None, "begins": None, "ends": None, "note": why}
-        case Step(index, total, preview, seconds_left):
+        case Step(index, total, preview, seconds_left, seconds):
             now = time.time()
-            left = total - index
-            began = view.begins or (now - seconds_left / left * index if left else view.started or now)
-            ends = max(now + seconds_left, began + view.plan.estimate.seconds)
-            done_so_far = {"step": index, "steps": total, "preview": preview, "begins": began, "ends": ends}
-            return {"phase": "denoising", "waits_for": ""} | done_so_far
-        case Decoding():
-            return {"phase": "decoding"}
+            times = {"begins": view.begins or now - seconds, "ends": now + (seconds_left or 0)}
+            return {"phase": "denoising", "waits_for": "", "step": index, "steps": total, "preview": preview} | times
+        case Decoding(_, _, seconds_left):
+            return {"phase": "decoding", "ends": time.time() + (seconds_left or 0)}
         case Finished(run):
             return {"phase": "ended", "state": run.state, "run": run, "ended": time.time()}

@@ -4,7 +4,7 @@ import logging
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from contextvars import copy_context
 from dataclasses import replace
@@ -64,21 +64,29 @@ class Jobs:
 
     def submit(self, plan: Plan, origin: Origin = OF_THE_MACHINE) -> Job:
         """Put a plan in the queue; raise QueueFull, or RunFailed where it cannot be kept."""
+        return self.submit_all([(plan, origin)])[0]
+
+    def submit_all(self, asked: Sequence[tuple[Plan, Origin]]) -> tuple[Job, ...]:
+        """Put plans of one visitor in the queue, all or none of them; raise as `submit`.
+
+        Each takes a place: were several counted as one, a visitor could have the device for many turns of others.
+        """
         with self._wake:
             self._tidy()
-            self._refuse_too_many(origin.owner)
-            job = self._new_job(plan, origin)
-            self._ledger.add(job.entry())
-            self._known[job.id] = job
+            self._refuse_too_many(asked[0][1].owner, len(asked))
+            jobs = tuple(self._new_job(plan, origin) for plan, origin in asked)
+            self._ledger.add(*(job.entry() for job in jobs))
+            self._known |= {job.id: job for job in jobs}
             if self._at_once:
-                self._start(copy_context().run, self._run, job)
+                for job in jobs:
+                    self._start(copy_context().run, self._run, job)
             else:
-                self._waiting.append(job)
+                self._waiting += jobs
                 self._count_places()
                 self._wake.notify()
                 if not self._workers:
                     self._start(self._work)
-        return job
+        return jobs
 
     def retry(self, job_id: str, viewer: Viewer = EVERYTHING) -> Job:
         """Submit the plan of a job that was not done once more; asked again, return the same new job."""
@@ -124,20 +132,21 @@ class Jobs:
         found = (view for view in self.under_way(viewer) if view.id == job_id)
         return next(found, None) or self.get(job_id, viewer).snapshot()
 
-    def ended_last(self, viewer: Viewer) -> Job | None:
-        """Return the viewer's job that came to an end last with something to show for it."""
+    def known(self, viewer: Viewer = EVERYTHING) -> tuple[JobView, ...]:
+        """Return a viewer's jobs in the order in which they came, also those that have ended lately."""
         with self._wake:
             views = [job.snapshot() for job in self._known.values()]
-        mine = [view for view in views if view.ended and viewer.owns(view.origin.owner) and (view.run or view.error)]
-        return self._known.get(max(mine, key=lambda view: view.ended or 0).id) if mine else None
+        return tuple(view for view in views if viewer.owns(view.origin.owner))
+
+    def ended_last(self, viewer: Viewer) -> Job | None:
+        """Return the viewer's job that came to an end last with something to show for it."""
+        ended = [view for view in self.known(viewer) if view.ended and (view.run or view.error)]
+        return self._known.get(max(ended, key=lambda view: view.ended or 0).id) if ended else None
 
     def left_over(self, viewer: Viewer = EVERYTHING) -> tuple[JobView, ...]:
         """Return a viewer's jobs that failed or were interrupted, newest first, until somebody looks after them."""
-        with self._wake:
-            views = [job.snapshot() for job in reversed(self._known.values())]
-        broken = [view for view in views if view.state in ("failed", "interrupted")]
-        mine = [view for view in broken if viewer.owns(view.origin.owner)]
-        return tuple(view for view in mine if not (view.dismissed or view.again))
+        broken = [view for view in reversed(self.known(viewer)) if view.state in ("failed", "interrupted")]
+        return tuple(view for view in broken if not (view.dismissed or view.again))
 
     def close(self) -> None:
         """Stop: what waits is left to the next start, what runs is interrupted at its next step."""
@@ -154,15 +163,17 @@ class Jobs:
             worker.join(max(ends - time.monotonic(), 0))
         self._ledger.close()
 
-    def _refuse_too_many(self, owner: str) -> None:
+    def _refuse_too_many(self, owner: str, count: int) -> None:
         if self._closed:
             raise QueueFull("The app is being stopped. Try again once it is back.")
         waiting = [job for job in self._in_order() if job is not self._running]
         own = sum(job.ticket.owner == owner for job in waiting)
-        if len(waiting) >= self._max_queue:
-            raise QueueFull(f"{len(waiting)} videos are waiting already. Try again in a minute.")
-        if own >= self.most_of_one:
-            raise QueueFull(f"{own} videos of yours are waiting already. Wait until one has begun, or cancel one.")
+        more = f", and {count} more do not fit" if count > 1 else ""
+        if len(waiting) + count > self._max_queue:
+            raise QueueFull(f"{len(waiting)} videos are waiting already{more}. Try again in a minute.")
+        if own + count > self.most_of_one:
+            hint = "Wait until some have begun, or ask for fewer" if more else "Wait until one has begun, or cancel one"
+            raise QueueFull(f"{own} videos of yours are waiting already{more}. {hint}.")
 
     def _new_job(self, plan: Plan, origin: Origin) -> Job:
         self._number += 1

@@ -13,11 +13,11 @@ from typing import Any
 
 from pipeline.errors import BadHome, RunFailed
 from pipeline.plan import Plan
-from pipeline.visitors import Origin, Parent
+from pipeline.visitors import Cell, Origin, Parent
 
 FILE, LOCK = ".jobs.sqlite", ".jobs.lock"
 # To be raised with every change of the tables.
-VERSION = 1
+VERSION = 2
 # Of jobs that have ended, so many are kept, the newest.
 REMEMBERED = 200
 UNFINISHED = ("queued", "running")
@@ -30,6 +30,7 @@ CREATE TABLE IF NOT EXISTS jobs (
     number INTEGER NOT NULL UNIQUE,
     owner TEXT NOT NULL,
     parents TEXT NOT NULL,
+    cell TEXT NOT NULL,
     plan TEXT NOT NULL,
     came INTEGER NOT NULL,
     state TEXT NOT NULL,
@@ -97,14 +98,13 @@ class Ledger:
             number: int = self._base.execute("SELECT coalesce(max(number), 0) FROM jobs").fetchone()[0]
         return number
 
-    def add(self, entry: Entry) -> None:
-        """Keep a new job; raise RunFailed where that cannot be."""
-        row = asdict(entry) | {"plan": json.dumps(entry.plan.to_json()), "owner": entry.origin.owner}
-        row["parents"] = json.dumps(row.pop("origin")["parents"])
-        columns, places = ", ".join(row), ", ".join(f":{name}" for name in row)
+    def add(self, *entries: Entry) -> None:
+        """Keep new jobs, all of them or none; raise RunFailed where that cannot be."""
+        rows = [_row(entry) for entry in entries]
+        columns, places = ", ".join(rows[0]), ", ".join(f":{name}" for name in rows[0])
         try:
             with self._lock, self._base:
-                self._base.execute(f"INSERT INTO jobs ({columns}) VALUES ({places})", row)  # noqa: S608, names of ours
+                self._base.executemany(f"INSERT INTO jobs ({columns}) VALUES ({places})", rows)  # noqa: S608, ours
                 self._prune()
         except sqlite3.Error as error:
             what = f"The job could not be kept: {error}"
@@ -146,7 +146,8 @@ class Ledger:
         values = dict(row)
         try:
             parents = tuple(Parent(**parent) for parent in json.loads(values.pop("parents")))
-            origin = Origin(values.pop("owner"), parents, row["id"])
+            cell = Cell(**found) if (found := json.loads(values.pop("cell"))) else None
+            origin = Origin(values.pop("owner"), parents, row["id"], cell)
             plan = Plan.from_json(json.loads(values.pop("plan")))
         except (ValueError, KeyError, TypeError) as error:
             log.warning("job %s is given up, this version cannot read its plan: %s", row["id"], error)
@@ -154,6 +155,12 @@ class Ledger:
                 self._base.execute("UPDATE jobs SET state = 'failed' WHERE id = ?", (row["id"],))
             return None
         return Entry(plan=plan, origin=origin, **values | {"dismissed": bool(values["dismissed"])})
+
+
+def _row(entry: Entry) -> dict[str, Any]:
+    row = asdict(entry) | {"plan": json.dumps(entry.plan.to_json()), "owner": entry.origin.owner}
+    origin = row.pop("origin")
+    return row | {name: json.dumps(origin[name]) for name in ("parents", "cell")}
 
 
 def _locked(home: Path) -> Any:

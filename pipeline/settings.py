@@ -11,6 +11,8 @@ from pipeline.errors import BadRequest
 
 ROOT = Path(__file__).resolve().parents[1]
 ASSETS = ROOT / "assets"
+# The app's, as pyproject.toml has it: a Space installs no package that could be asked.
+VERSION = "0.1.0"
 # The policies of pipeline/memory.py, which stands above this module.
 MEMORY = ("whole", "fp8", "int8", "group", "sequential")
 # As long as `secrets.token_urlsafe(16)`, short of two characters.

@@ -10,11 +10,12 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
 from pipeline.errors import NotFound, RunFailed
-from pipeline.estimate import Speed
+from pipeline.history import measured_speed
 from pipeline.latents import is_latents
 from pipeline.library.folders import local_disk, move_folder, size_of
 from pipeline.library.index import INDEX, Index, Only, visible
@@ -25,11 +26,12 @@ from pipeline.library.sources import before_loss, file_mark, keep
 from pipeline.library.storage import SOURCES, TOO_LATE, UNFINISHED, Held, Storage, bring_back, owners_aside, set_aside
 from pipeline.media import pixels_mark
 from pipeline.model_spec import ModelSpec
-from pipeline.plan import Plan, measured_speed
+from pipeline.plan import Plan
+from pipeline.speed import Speed
 from pipeline.visitors import EVERYTHING, OF_THE_MACHINE, Origin, Parent, Viewer
 
-# Few, so that the estimate follows a machine that has become faster or slower.
-RUNS_TO_MEASURE = 5
+# Older ones hardly count any more.
+RUNS_TO_MEASURE = 40
 UNDO_S = 600
 RUN = "run:"
 NO_RUN = "There is no run {!r}. Choose one from the library."
@@ -122,7 +124,8 @@ class Store:
         removed = self.storage.make_room(size_of(draft.folder), needs) if self._quota is not None else ""
         record = {"id": draft.id, "created": datetime.now(UTC).isoformat(), "plan": draft.plan.to_json()} | result
         record |= {"notes": [*result["notes"], *([removed] if removed else [])]}
-        record |= {"owner": draft.origin.owner, "parents": [asdict(parent) for parent in draft.origin.parents]}
+        descends = asdict(draft.origin)
+        record |= {name: descends[name] for name in ("owner", "parents", "cell")}
         record |= {"file": draft.clip.name, "poster": POSTER, "sha256": file_mark(draft.clip)}
         record |= {"last_pixels": pixels_mark(str(draft.last))}
         (draft.folder / RUN_FILE).write_text(json.dumps(record, indent=1), encoding="utf-8")
@@ -139,7 +142,8 @@ class Store:
     ) -> Listing:  # fmt: skip
         """Return the runs that a viewer may see and whose prompt, model, seed and task hold all words searched.
 
-        `mine` and `starred` are the viewer's, `published` is what everybody sees, `all` is both.
+        `mine` and `starred` are the viewer's: `takes` all but drafts, `drafts` those alone. `published` is what
+        everybody sees, `all` is both.
         """
         if not self.home.is_dir():
             return Listing((), 0)
@@ -286,12 +290,14 @@ class Store:
         return run.file if is_latents(str(source)) else source
 
     def speed(self, spec: ModelSpec, where: str = "") -> Speed:
-        """Return what the newest finished runs of a model measured on this machine, or on a Space."""
-        return measured_speed(((run.plan, run.timings) for run in self.newest(spec.name, where, RUNS_TO_MEASURE)), spec)
+        """Return what the newest runs of a model measured on this machine, or on a Space."""
+        # What went on from a draft does not say how many steps were left.
+        done = (run for run in self.newest(spec.name, where, 2 * RUNS_TO_MEASURE) if not run.finishes)
+        return measured_speed(((run.plan, run.timings) for run in islice(done, RUNS_TO_MEASURE)), spec)
 
     def newest(self, model: str, where: str, most: int) -> tuple[Run, ...]:
-        """Return the newest finished runs of a model on this machine, or on a Space."""
+        """Return the newest runs of a model that did all their steps, drafts theirs, on this machine or on a Space."""
         if not self.home.is_dir():
             return ()
-        condition = "state = 'done' AND model = ? AND place = ?"
+        condition = "state IN ('done', 'draft') AND model = ? AND place = ?"
         return tuple(row.run for row in self.index.rows(condition, (model, where, most), page="LIMIT ?"))

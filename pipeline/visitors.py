@@ -10,6 +10,9 @@ from pipeline.errors import BadRequest
 MACHINE = ""
 LEAST_KEY, MOST_KEY = 20, 200
 
+# How a run comes from a draft, or from one that was stopped: by the steps that it had left.
+FINISHED = "finished from"
+
 
 @dataclass(frozen=True)
 class Parent:
@@ -20,12 +23,24 @@ class Parent:
 
 
 @dataclass(frozen=True)
+class Cell:
+    """Where a draft stands beside others that are chosen from: on which sheet, and in which place."""
+
+    sheet: str
+    place: int
+
+
+@dataclass(frozen=True)
 class Origin:
-    """Where a run comes from: whose it is, what it was made from, and the job that makes it, whose id it takes."""
+    """Where a run comes from: whose it is, what it was made from, and the job that makes it, whose id it takes.
+
+    `cell` is where it is shown as one of several, None where it stands alone.
+    """
 
     owner: str = MACHINE
     parents: tuple[Parent, ...] = ()
     job: str = ""
+    cell: Cell | None = None
 
 
 OF_THE_MACHINE = Origin()

@@ -9,7 +9,6 @@ import numpy as np
 
 from pipeline.latents import write_latents
 from pipeline.library.runs import Run
-from pipeline.model_spec import ModelSpec
 from pipeline.models import EMBEDDED
 from pipeline.plan import Plan, make_plan
 from pipeline.request import parse_request
@@ -21,9 +20,9 @@ TIMINGS = {"load": 0.0, "text": 0.1, "denoise": 2.0, "decode": 0.3, "encode": 0.
 SMALL: dict[str, Any] = {"width": 64, "height": 64, "frames": 9, "steps": 4, "seed": 7}
 
 
-def plan_of(prompt: str = "a red ball bounces on snow", spec: ModelSpec = EMBEDDED, **asked: Any) -> Plan:
+def plan_of(prompt: str = "a red ball bounces on snow", **asked: Any) -> Plan:
     """Return a small plan."""
-    return make_plan(parse_request(SMALL | {"prompt": prompt} | asked), spec)
+    return make_plan(parse_request(SMALL | {"prompt": prompt} | asked), EMBEDDED)
 
 
 def keep_run(

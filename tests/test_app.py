@@ -198,7 +198,8 @@ def test_only_clip_and_poster_of_a_run_are_served(server: Server, client: Client
     media = f"{server.url}/media/{run.id}"
     assert status_of(f"{media}/clip.mp4", Range="bytes=0-99") == (206, run.file.read_bytes()[:100])
     assert status_of(f"{media}/poster.webp")[0] == 200
-    for secret in ("latents.safetensors", "run.json", "..%2f..%2fapp.py"):
+    (run.file.parent / "halfway.safetensors").write_bytes(b"where a take stopped")
+    for secret in ("latents.safetensors", "halfway.safetensors", "run.json", "..%2f..%2fapp.py"):
         assert status_of(f"{media}/{secret}")[0] == 404
         assert status_of(f"{server.url}/gradio_api/file={run.file.parent / secret}")[0] in (403, 404)
     assert status_of(f"{server.url}/gradio_api/file=/etc/passwd")[0] == 403

@@ -6,13 +6,15 @@ from typing import Any
 import pytest
 
 from pipeline.errors import BadRequest, CannotDo, LoadError
-from pipeline.estimate import Speed, default_speed
+from pipeline.estimate import default_speed
 from pipeline.footage import Excerpt
+from pipeline.history import measured_speed
 from pipeline.model_spec import ModelSpec
-from pipeline.plan import DRAWN_SEEDS, Plan, make_plan, measured_speed
+from pipeline.plan import DRAWN_SEEDS, Plan, make_plan
 from pipeline.request import parse_request
 from pipeline.segments import Kept, Made, Pin, Segment, Source
 from pipeline.sound import Sound
+from pipeline.speed import Speed
 from pipeline.words import unknown_words
 
 

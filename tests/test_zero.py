@@ -21,9 +21,10 @@ from pipeline.backends.local import LocalBackend
 from pipeline.backends.space import SpaceBackend
 from pipeline.backends.zero import ZeroBackend
 from pipeline.errors import CannotDo
-from pipeline.estimate import Estimate, Speed
+from pipeline.estimate import Estimate
 from pipeline.quota import LEAST_SECONDS, MOST_SECONDS, gpu_seconds
 from pipeline.settings import Settings
+from pipeline.speed import Speed
 from pipeline.ui.header import header
 from pipeline.visitors import EVERYTHING
 
@@ -76,6 +77,10 @@ def test_a_stop_in_mid_run_keeps_what_there_is(forked: dict[str, Any]) -> None:
     done, steps, frames = forked["stopped"]
     assert 2 <= done < 10
     assert (steps, frames) == (100, 9)
+
+
+def test_a_draft_of_one_fork_is_finished_in_another(forked: dict[str, Any]) -> None:
+    assert forked["resumed"] == [3, True, True]
 
 
 def test_closing_ends_the_work_within_a_step_and_the_next_run_is_made(forked: dict[str, Any]) -> None:

@@ -19,17 +19,19 @@ from pipeline.visitors import MACHINE, Parent, Viewer
 
 INDEX = ".library.sqlite"
 # Another number makes the index anew.
-VERSION = 1
+VERSION = 2
 TABLES = """
 CREATE TABLE runs(
   id TEXT PRIMARY KEY, owner TEXT, created TEXT, model TEXT, place TEXT, state TEXT, name TEXT, words TEXT,
-  seconds REAL, sha256 TEXT, last_pixels TEXT, bytes INTEGER, starred INTEGER, published INTEGER, stamp TEXT);
+  seconds REAL, sha256 TEXT, last_pixels TEXT, bytes INTEGER, starred INTEGER, published INTEGER, stamp TEXT,
+  sheet TEXT);
 CREATE TABLE records(id TEXT PRIMARY KEY, record TEXT);
 CREATE TABLE parents(id TEXT, parent TEXT, how TEXT);
 CREATE TABLE given(id TEXT, file TEXT);
 CREATE INDEX runs_by_time ON runs(created);
 CREATE INDEX runs_by_file ON runs(sha256);
 CREATE INDEX runs_by_last ON runs(last_pixels);
+CREATE INDEX runs_by_sheet ON runs(sheet);
 CREATE INDEX children ON parents(parent);
 CREATE INDEX parents_of ON parents(id);
 CREATE INDEX given_by ON given(id);
@@ -38,7 +40,7 @@ CREATE INDEX given_by ON given(id);
 UNSETTLED_NS = 2_000_000_000
 PATIENCE_S = 20
 
-Only = Literal["all", "mine", "starred", "published"]
+Only = Literal["all", "mine", "takes", "drafts", "starred", "published"]
 
 log = logging.getLogger(__name__)
 
@@ -114,7 +116,8 @@ class Index:
         words = " ".join((plan.title, plan.prompt, plan.model, str(plan.seed), plan.task)).casefold()
         place = (run.where, run.state, plan.title.casefold(), words, plan.seconds, run.sha256, run.last_pixels)
         stamp = _stamp(self._home / run.id)
-        row = (run.id, run.owner, run.created, plan.model, *place, size, marks.starred, marks.published, stamp)
+        sheet = run.cell.sheet if run.cell else ""
+        row = (run.id, run.owner, run.created, plan.model, *place, size, marks.starred, marks.published, stamp, sheet)
         execute = self._database.execute
         execute(f"INSERT OR REPLACE INTO runs VALUES ({', '.join('?' * len(row))})", row)  # noqa: S608, only marks
         execute("INSERT OR REPLACE INTO records VALUES (?, ?)", (run.id, record))
@@ -230,6 +233,10 @@ def visible(viewer: Viewer, only: Only) -> tuple[str, tuple[str, ...]]:
     match only:
         case "mine":
             return mine, values
+        case "takes":
+            return f"{mine} AND state != 'draft'", values
+        case "drafts":
+            return f"{mine} AND state = 'draft'", values
         case "starred":
             return f"{mine} AND starred", values
         case "published":

@@ -6,13 +6,16 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
+from pipeline.errors import BadRequest
+from pipeline.halfway import Stopped, read_halfway
 from pipeline.plan import Plan
-from pipeline.visitors import MACHINE, OF_THE_MACHINE, Origin, Parent
+from pipeline.visitors import FINISHED, MACHINE, OF_THE_MACHINE, Cell, Origin, Parent
 
 RUN_FILE = "run.json"
 POSTER = "poster.webp"
 LATENTS = "latents.safetensors"
 LAST = "last.png"
+HALFWAY = "halfway.safetensors"
 # A page lists the same ones again and again.
 READ_BEFORE = 2000
 
@@ -21,8 +24,9 @@ READ_BEFORE = 2000
 class Run:
     """A finished run. `created` is ISO 8601 in UTC; timings are in seconds; `revision` is a hosted model's commit.
 
-    `where` is the Space that made it, nothing where this machine did; `owner` is whose it is (see visitors.py),
-    which is never told. `last_pixels` tells its last frame, as it was made, from all other pictures.
+    That of the embedded model is a digest of its weights. `where` is the Space that made it, nothing where this machine
+    did; `owner` is whose it is (see visitors.py), which is never told. `last_pixels` tells its last frame, as it was
+    made, from all other pictures; `cell` is where it stands among drafts.
     """
 
     id: str
@@ -30,7 +34,7 @@ class Run:
     plan: Plan
     file: Path
     poster: Path
-    state: Literal["done", "stopped"]
+    state: Literal["done", "stopped", "draft"]
     notes: tuple[str, ...]
     timings: dict[str, float]
     peak_memory_mb: float
@@ -41,6 +45,12 @@ class Run:
     where: str = ""
     owner: str = MACHINE
     parents: tuple[Parent, ...] = ()
+    cell: Cell | None = None
+
+    @property
+    def finishes(self) -> bool:
+        """True where it went on with the steps of another run."""
+        return any(parent.how == FINISHED for parent in self.parents)
 
     def to_json(self) -> dict[str, Any]:
         """Return the run as values that json can write."""
@@ -48,7 +58,8 @@ class Run:
         told = {"revision": self.revision, "where": self.where}
         own |= {name: value for name, value in told.items() if value}
         costs = {"timings": self.timings, "peak_memory_mb": self.peak_memory_mb, "measures": self.measures}
-        descends = {"parents": [asdict(parent) for parent in self.parents]} if self.parents else {}
+        descends: dict[str, Any] = {"parents": [asdict(parent) for parent in self.parents]} if self.parents else {}
+        descends |= {"cell": asdict(self.cell)} if self.cell else {}
         return (
             own
             | descends
@@ -87,6 +98,11 @@ class Draft:
         return self.folder / LAST
 
     @property
+    def halfway(self) -> Path:
+        """Where the state of a take goes that has steps left; it is never served."""
+        return self.folder / HALFWAY
+
+    @property
     def unmarked(self) -> Path:
         """Where the frames of a take go that its latents do not tell; they are never served."""
         return self.folder / f"{take_name(self.id)}.mkv"
@@ -95,6 +111,14 @@ class Draft:
     def told_by_latents(self) -> bool:
         """Return whether the latents decode to all that the take is, or it is a picture, whose file has no loss."""
         return self.plan.num_frames == 1 or not (self.plan.timeline or self.plan.sound)
+
+
+def stopped_at(run: Run) -> Stopped:
+    """Return where a draft, or a take that was stopped, can go on from; raise BadRequest, or NotFound."""
+    if run.state == "done":
+        raise BadRequest("id", f"The take {run.id} has all of its steps. Choose a draft, or one that was stopped.")
+    path = run.file.parent / HALFWAY
+    return Stopped(str(path), run.id, read_halfway(path, marks_only=True).steps)
 
 
 def take_name(run_id: str) -> str:
@@ -108,5 +132,6 @@ def run_from(folder: Path, record: str) -> Run:
     read = json.loads(record)
     files = {name: folder / read[name] for name in ("file", "poster")}
     parents = tuple(Parent(**parent) for parent in read.get("parents", ()))
+    cell = Cell(**read["cell"]) if read.get("cell") else None
     plan, notes = Plan.from_json(read["plan"]), tuple(read["notes"])
-    return Run(**{**read, **files, "plan": plan, "notes": notes, "parents": parents})
+    return Run(**{**read, **files, "plan": plan, "notes": notes, "parents": parents, "cell": cell})

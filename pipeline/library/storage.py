@@ -1,4 +1,4 @@
-"""Keeps what lies among the runs under a quota: first what nobody needs, then the oldest takes that nobody marked."""
+"""Keeps what lies among the runs under a quota: what nobody needs goes, then drafts, then the oldest unmarked takes."""
 
 import logging
 import time
@@ -63,14 +63,13 @@ class Storage:
             return ""
         held |= self.held() if self.held else Held()
         over -= self.remove_deleted() + self._remove_served() + self.remove_sources(held)
-        count, freed = self._remove_runs(over, held)
-        if not count:
+        gone = self._remove_runs(over, held)
+        if not gone:
             return ""
-        log.info("%d takes, %d bytes, made room", count, freed)
-        takes = "The oldest take was" if count == 1 else f"The {count} oldest takes were"
-        return (
-            f"{takes} removed, {_spoken(freed)}, because {_spoken(self.quota)} are kept here. Star a take to keep it."
-        )
+        freed = sum(each.size for each in gone)
+        log.info("%d runs, %d bytes, made room", len(gone), freed)
+        why = f"{_spoken(freed)}, because {_spoken(self.quota)} are kept here"
+        return f"{_named(gone)} removed, {why}. Star a take to keep it."
 
     def refuse_when_full(self) -> None:
         """Raise StorageFull where the quota is used up by what may not be removed."""
@@ -106,22 +105,22 @@ class Storage:
             if _age_s(folder) > LEFT_OVER_S:
                 remove_folder(folder, RUN_FILE)
 
-    def _remove_runs(self, over: int, held: Held) -> tuple[int, int]:
-        count = freed = 0
-        for run_id, size in self._oldest(held):
-            if over <= freed:
+    def _remove_runs(self, over: int, held: Held) -> list["_Gone"]:
+        gone = list[_Gone]()
+        for run_id, size, state in self._oldest(held):
+            if over <= sum(each.size for each in gone):
                 break
             remove_folder(self.home / run_id, RUN_FILE)
             self.index.sync()
-            freed += size + self.remove_sources(held)
-            count += 1
-        return count, freed
+            gone.append(_Gone(size + self.remove_sources(held), state == "draft"))
+        return gone
 
-    def _oldest(self, held: Held) -> Iterator[tuple[str, int]]:
-        """Yield the runs that may go with their bytes, the oldest first."""
-        free = self.index.ask("SELECT id, bytes FROM runs WHERE NOT starred AND NOT published ORDER BY created, id")
+    def _oldest(self, held: Held) -> Iterator[tuple[str, int, str]]:
+        """Yield the runs that may go with their bytes and states, drafts before takes, of both the oldest first."""
+        order = "state != 'draft', created, id"
+        free = self.index.ask(f"SELECT id, bytes, state FROM runs WHERE NOT (starred OR published) ORDER BY {order}")  # noqa: S608, ours
         inside = {Path(file).parent.name for file in held.files}
-        yield from ((run_id, size) for run_id, size in free if run_id not in held.runs | inside)
+        yield from (each for each in free if each[0] not in held.runs | inside)
 
     def _needed(self, held: Held) -> Iterator[str]:
         yield from held.files
@@ -149,6 +148,22 @@ class Storage:
             return sorted((self.home / name).iterdir())
         except OSError:
             return []
+
+
+@dataclass(frozen=True)
+class _Gone:
+    """A run that made room: the bytes that it freed, and whether it was a draft."""
+
+    size: int
+    draft: bool
+
+
+def _named(gone: Sequence[_Gone]) -> str:
+    """Name what made room, as the beginning of a sentence."""
+    drafts = sum(each.draft for each in gone)
+    counts = {"draft": drafts, "take": len(gone) - drafts}
+    named = [f"{count} oldest {what}s" if count > 1 else f"oldest {what}" for what, count in counts.items() if count]
+    return f"The {' and the '.join(named)} {'were' if len(gone) > 1 else 'was'}"
 
 
 def _age_s(path: Path) -> float:

@@ -10,11 +10,11 @@ from pipeline.errors import NotFound
 from pipeline.library.bundle import words_of
 from pipeline.library.lineage import Branches, Kin, branches
 from pipeline.library.marks import UNMARKED, Marks
-from pipeline.library.runs import Run
+from pipeline.library.runs import HALFWAY, Run
 from pipeline.plan import Plan
 from pipeline.settings import Settings
 from pipeline.store import Store
-from pipeline.visitors import Viewer
+from pipeline.visitors import Parent, Viewer
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,8 @@ class Clip:
     """A finished picture or video with its page addresses and the plan that made it.
 
     `mine` is whether it belongs to who looks at it; `before` and `after` are what it was made from, and what from it.
+    `weights` is a mark of those of its model.
+    `unfinished` is whether it can go on from where it stopped, `sheet` is where it is one of several drafts.
     """
 
     url: str
@@ -32,8 +34,13 @@ class Clip:
     run_id: str | None = None
     mine: bool = False
     marks: Marks = UNMARKED
+    draft: bool = False
+    unfinished: bool = False
+    sheet: str = ""
     before: "Relatives | None" = None
     after: "Relatives | None" = None
+    parents: tuple[Parent, ...] = ()
+    weights: str = ""
 
     @property
     def prompt(self) -> str:
@@ -86,6 +93,11 @@ def clip_of(run: Run, store: Store, viewer: Viewer, marks: Marks | None = None) 
         run_id=run.id,
         mine=mine,
         marks=store.marks(run.id) if marks is None else marks,
+        parents=run.parents,
+        weights=run.revision,
+        draft=run.state == "draft",
+        unfinished=run.state != "done" and (run.file.parent / HALFWAY).is_file(),
+        sheet=run.cell.sheet if run.cell else "",
     )
 
 

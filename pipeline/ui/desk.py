@@ -1,8 +1,7 @@
 """What the page does when somebody touches it: every handler of the tabs, the stage and the library."""
 
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html import escape
 from typing import Any
 
@@ -11,23 +10,33 @@ from gradio.blocks import Block
 from gradio.components import Component
 
 from pipeline.errors import NotFound, OnetakeError
+from pipeline.fields import replace_files
 from pipeline.job import JobView
+from pipeline.library.marks import UNMARKED
 from pipeline.model_spec import ModelSpec
 from pipeline.models import EMBEDDED, get_model
+from pipeline.recipe import open_recipe, recipe_of
 from pipeline.remembered import licence_accepted
-from pipeline.ui import clips, details
+from pipeline.sheet import Sheet, sheet_of
+from pipeline.ui import clips, details, prints
 from pipeline.ui.clip_field import offered
 from pipeline.ui.composer import Composer, Example
+from pipeline.ui.doors import Doors
+from pipeline.ui.drafting import seconds_to_finish
 from pipeline.ui.header import header
 from pipeline.ui.house import House
 from pipeline.ui.offer import licence, offer
+from pipeline.ui.pages import Pages, Seen, called, named
 from pipeline.ui.queue import queue_cards
 from pipeline.ui.stage import Stage, Updates
-from pipeline.visitors import Viewer, new_key
+from pipeline.visitors import Viewer
 
 # An unwritten prompt has a contract too: it stands there before the first word.
 PLACEHOLDER = "a ball"
 GONE = "This take is no longer there. Choose another one from the library."
+RUN_GONE = "This run is no longer there. Choose another one from the library."
+# What a take that is carried into another tab keeps of its recipe.
+CARRIED = ("model", "shape", "width", "height", "steps", "guidance_scale", "deliver", "memory", "loras")
 # A page that is open looks around now and then also where nothing goes on: another tab may have begun something.
 TICK_S, IDLE_TICK_S = 1.5, 15.0
 
@@ -37,7 +46,7 @@ class Desk:
     """The page's parts and the house behind them; methods are event handlers.
 
     `visitor` is the key by which somebody's jobs and runs are theirs, `seen` what the page shows of which job (see
-    following.py), `call` names a job to be followed; `look` is a button that a script presses to have the page looked
+    pages.py), `call` names a job to be followed; `look` is a button that a script presses to have the page looked
     after at once. `listing` changes with the library (see shelf.py), `pulse` as downloads of models go on,
     `troubles` when a model turns out to be of no use.
     """
@@ -57,6 +66,8 @@ class Desk:
     seen: gr.Textbox
     pulse: gr.Textbox
     troubles: gr.Textbox
+    doors: Doors
+    pages: Pages = field(default_factory=Pages)
 
     @property
     def outputs(self) -> list[Block]:
@@ -79,7 +90,13 @@ class Desk:
         """Return what changes when a clip's recipe is set again."""
         inner = {composer.inner for composer in self.composers if composer.inner}
         told = [composer.told for composer in self.composers]
-        return [self.tabs, *inner, *told, *(part for composer in self.composers for part in composer.inputs)]
+        return [
+            self.tabs,
+            self.doors.opened,
+            *inner,
+            *told,
+            *(part for composer in self.composers for part in composer.inputs),
+        ]
 
     def contract(self, composer: Composer, values: dict[Component, Any]) -> str:
         """Say what would come out of the controls as they stand."""
@@ -91,7 +108,7 @@ class Desk:
         return self._contract(composer, values, head)
 
     def _contract(self, composer: Composer, values: dict[Component, Any], prompt: str) -> str:
-        spec = self._chosen(composer, values)
+        spec = self.chosen(composer, values)
         if not self.house.is_here(spec):
             if not self.house.downloads:
                 return refusal(self.house.absent(spec))
@@ -110,52 +127,76 @@ class Desk:
             f'<p class="promise">{escape(self.house.contract(plan))}</p>{licence(spec)}{details.notes_list(plan.notes)}'
         )
 
-    def _chosen(self, composer: Composer, values: dict[Component, Any]) -> ModelSpec:
+    def chosen(self, composer: Composer, values: dict[Component, Any]) -> ModelSpec:
         """Return the model of a tab, which in one that was never opened may say nothing."""
         name = values[composer.controls.model]
         return get_model(name) if name else self.house.rows.start(composer.task)
 
-    def make(self, composer: Composer, values: dict[Component, Any]) -> Iterator[Updates]:
-        """Submit a take and have it followed; what is refused is said under the button."""
-        key = values[self.visitor] or new_key()
-        viewer = self.house.viewer(key)
-        try:
-            asked = composer.read(values, composer.words(values))
-            if fetched := self.house.loras_to_fetch(asked, viewer):
-                yield {composer.contract: f'<p class="promise">Fetching {escape(fetched)} from the Hub…</p>'}
-            job = self.house.submit(asked, viewer)
-        except OnetakeError as error:
-            yield {composer.contract: refusal(error)}
-            return
-        kept: Updates = {self.visitor: key, composer.contract: self.contract(composer, values)}
-        yield {**kept, **self.jobs_of(viewer), self.call: f"{job.id} {time.time_ns()}"}
+    def on_stage(self, view: JobView, viewer: Viewer, at: float) -> Updates:
+        """Show how a job stands, from a moment on (see Seen); one of a sheet is shown among the others there."""
+        cell = view.origin.cell
+        shown = self.spread(cell.sheet, viewer) if cell else self.stage.follow(view)
+        return {**shown, self.seen: str(Seen(view.id, view.version, at))}
+
+    def goes_on(self, view: JobView, viewer: Viewer) -> Updates:
+        """Show how long a job takes that is on the stage already."""
+        if cell := view.origin.cell:
+            return {self.stage.progress: prints.progress(self.sheet(cell.sheet, viewer))}
+        return self.stage.goes_on(view)
+
+    def sheet(self, sheet: str, viewer: Viewer) -> Sheet:
+        """Return a visitor's sheet as it stands now."""
+        return sheet_of(sheet, self.house.store, self.house.jobs, viewer)
+
+    def spread(self, sheet: str, viewer: Viewer) -> Updates:
+        """Lay a sheet out on the stage."""
+        found = self.sheet(sheet, viewer)
+        shown = [
+            prints.Shown(
+                each,
+                clips.clip_of(each.run, self.house.store, viewer, UNMARKED) if each.run else None,
+                seconds_to_finish(self.house, each.plan),
+            )
+            for each in found.prints
+        ]
+        return self.stage.lay_out(prints.spread(shown), prints.progress(found))
+
+    def follow_new(self, job_id: str, viewer: Viewer, seen: Seen | None, session: str | None) -> Updates:
+        """Put a new job onto the stage, unless another one of the same visitor is there, which goes on before it."""
+        there = {view.id for view in self.house.jobs.under_way(viewer)} - {job_id}
+        if {named(self.pages.wanted(session) or ""), seen.job if seen else ""} & there:
+            return {}
+        return self.call_job(job_id, viewer, session)
+
+    def call_job(self, job_id: str, viewer: Viewer, session: str | None) -> Updates:
+        """Put a job onto the stage, and have it followed."""
+        word = called(job_id)
+        self.pages.call(session, word)
+        view = self.house.jobs.look(job_id, viewer)
+        return {**({} if view.final else self.on_stage(view, viewer, time.time())), self.call: word}
 
     def unloaded(self, view: JobView) -> Updates:
         """Select the embedded model in place of one that could not be loaded."""
         if not view.unloadable or view.plan.model == EMBEDDED.name:
             return {}
         message = OnetakeError(f"{view.error} {EMBEDDED.title} is selected.")
-        return self._composer(view.plan.task).follow(EMBEDDED, refusal(message))
+        return self.composer(view.plan.task).follow(EMBEDDED, refusal(message))
 
-    def open_run(self, key: str | None, event: gr.EventData) -> Updates:
-        """Put a run of the library on the stage; a running take goes on, and the strip leads back to it."""
+    def open_run(self, key: str | None, event: gr.EventData, request: gr.Request) -> Updates:
+        """Put a run of the library on the stage; a running take goes on, and its card leads back to it."""
+        return self.put_on_stage(event.run, key, request.session_hash, RUN_GONE)
+
+    def put_on_stage(self, run_id: str, key: str | None, session: str | None, gone: str) -> Updates:
+        """Show a run in place of whatever a page has on its stage, or say that it is gone."""
         viewer = self.house.viewer(key)
-        clip = clips.find_clip(self.house.store, event.run, viewer)
-        if clip is None:
-            shown = self.stage.say("This run is no longer there. Choose another one from the library.")
-        else:
-            shown = self.stage.play(clip)
-        return {**shown, self.seen: "", **self.around(viewer, event.run)}
-
-    def use_again(self, clip: clips.Clip) -> Updates:
-        """Set every control to what made the clip on the stage, in the tab that made it."""
-        composer = self._composer(clip.plan.task)
-        own = {composer.prompt: clip.plan.segments[0].prompt, **composer.restore_own(clip.plan)}
-        return {**composer.choose(self.tabs), **self._restored(composer, clip), **own}
+        self.pages.call(session, "")
+        clip = clips.find_clip(self.house.store, run_id, viewer)
+        shown = self.stage.say(gone) if clip is None else self.stage.play(clip)
+        return {**shown, self.seen: "", **self.around(viewer, run_id)}
 
     def go_on(self, clip: clips.Clip, key: str | None) -> Updates:
         """Carry the end of the clip on the stage into the Animate tab, ready to run."""
-        composer = self._composer("animate")
+        composer = self.composer("animate")
         try:
             picture = self.house.last_picture(clip.run_id or "", self.house.viewer(key))
         except OnetakeError as error:
@@ -164,7 +205,7 @@ class Desk:
 
     def carry(self, task: str, clip: clips.Clip, key: str | None) -> Updates:
         """Carry the clip on the stage into another tab, ready to run; it is edited from its unmarked latents."""
-        composer = self._composer(task)
+        composer = self.composer(task)
         run = clips.find_run(self.house.store, clip.run_id, self.house.viewer(key))
         if run is None:
             return {**composer.choose(self.tabs), composer.contract: refusal(NotFound(GONE))}
@@ -174,18 +215,18 @@ class Desk:
         return self._carried(composer, clip, own | kept)
 
     def _carried(self, composer: Composer, clip: clips.Clip, own: Updates) -> Updates:
-        fresh: Updates = {composer.prompt: clip.prompt, composer.controls.seed: "", composer.controls.frames: ""}
-        return {**composer.choose(self.tabs), **composer.emptied(), **self._restored(composer, clip), **fresh, **own}
-
-    def _restored(self, composer: Composer, clip: clips.Clip) -> Updates:
         """Set the shared controls to what made a clip, with its model where that is offered for the task."""
-        rows = self.house.rows
-        spec = rows.find(composer.task, clip.plan.model)
-        if spec is not None:
-            return {**composer.controls.restore(clip.plan, spec), composer.told: gr.HTML("", visible=False)}
-        start = rows.start(composer.task)
-        why = f"{get_model(clip.plan.model).title} is not offered for this. {start.title} is selected."
-        return composer.follow(start, refusal(OnetakeError(why)))
+        shared = {name: value for name, value in recipe_of(clip.plan).items() if name in CARRIED}
+        if composer.controls.length == "own" and not clip.is_picture:
+            shared["seconds"] = (clip.plan.num_frames - 1) / clip.plan.fps
+        opened = open_recipe({"task": composer.task, "prompt": clip.prompt, **shared}, self.house.row)
+        spec, why = get_model(opened.fields["model"]), refusal(OnetakeError(" ".join(opened.notes)))
+        fresh: Updates = {
+            **composer.controls.fill(replace_files(opened.fields, offered), spec),
+            composer.prompt: clip.prompt,
+            composer.told: gr.HTML(why if opened.notes else "", visible=bool(opened.notes)),
+        }
+        return {**composer.choose(self.tabs), **composer.emptied(), **fresh, **own}
 
     def play_example(self, composer: Composer, example: Example) -> Updates:
         """Fill in an example's words and files; what else can be filled in is emptied."""
@@ -193,7 +234,8 @@ class Desk:
         files: Updates = {composer.own[name]: offered(folder / file) for name, file in example.files.items()}
         return composer.emptied() | files | {composer.prompt: example.words}
 
-    def _composer(self, task: str) -> Composer:
+    def composer(self, task: str) -> Composer:
+        """Return the composer of a task."""
         return next(composer for composer in self.composers if composer.task == task)
 
     def around(self, viewer: Viewer, shown: str | None = None) -> Updates:

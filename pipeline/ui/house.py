@@ -1,19 +1,20 @@
 """What the app owns, whoever looks at it: its jobs, runs, models, and what becomes of a request."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 from PIL import Image
 
 from pipeline.backends.choice import Device
-from pipeline.downloads import not_downloaded
-from pipeline.errors import NotDownloaded
-from pipeline.estimate import Speed
+from pipeline.downloads import commit_of, not_downloaded
+from pipeline.errors import NotDownloaded, QueueFull
 from pipeline.fetches import Fetches
 from pipeline.hub_loras import fetch_lora, find_lora
 from pipeline.job import Job
 from pipeline.jobs import Jobs
+from pipeline.library.runs import stopped_at
 from pipeline.memory import Machine
 from pipeline.model_spec import ModelSpec
 from pipeline.models import EMBEDDED, MODELS, default_model, get_model
@@ -21,9 +22,11 @@ from pipeline.plan import Plan, make_plan
 from pipeline.quota import gpu_seconds
 from pipeline.request import Request, parse_request, sources_of, with_sources
 from pipeline.settings import Settings
+from pipeline.speed import Speed
 from pipeline.store import Store
 from pipeline.ui.rows import Rows
 from pipeline.ui.warmup import WarmUp
+from pipeline.variations import as_draft, draw_seeds, finishing, variations
 from pipeline.video import read_frames
 from pipeline.visitors import Origin, Parent, Viewer, new_key, owner_of
 
@@ -65,6 +68,17 @@ class House:
         """Whether models can be downloaded: on a Space its owner places them, also on one that only runs the plans."""
         return not (self.settings.on_space or self.settings.space)
 
+    def row(self, task: str, name: str | None) -> ModelSpec:
+        """Return the row of a name where it is offered for a task, or else the one that the task begins with."""
+        return (self.rows.find(task, name) if name else None) or self.rows.start(task)
+
+    def weights(self, spec: ModelSpec) -> str:
+        """Return a mark of the weights that a model has here, nothing where it is not here."""
+        try:
+            return commit_of(spec, self.settings)
+        except NotDownloaded:
+            return ""
+
     def is_here(self, spec: ModelSpec) -> bool:
         """Return whether a model's files are all where plans are run."""
         return self.backend.has(spec)
@@ -93,13 +107,54 @@ class House:
 
     def submit(self, asked: dict[str, Any], viewer: Viewer) -> Job:
         """Keep copies of what a request gives, and queue its plan; raise NotDownloaded without its model's files."""
-        fetch = partial(fetch_lora, settings=self.settings)
-        request = parse_request(asked)
+        (plan,), origin = self.prepare([parse_request(asked)], viewer)
+        return self.jobs.submit(plan, origin)
+
+    def prepare(self, requests: Sequence[Request], viewer: Viewer) -> tuple[list[Plan], Origin]:
+        """Keep copies of what requests give, the same ones all of them, and return their plans; raise as `submit`."""
         self.store.storage.refuse_when_full()
-        plan = self._plan(with_sources(request, partial(self.store.keep_source, viewer=viewer), fetch))
+        keep = cache(partial(self.store.keep_source, viewer=viewer))
+        fetch = cache(partial(fetch_lora, settings=self.settings))
+        plans = [self._plan(with_sources(request, keep, fetch)) for request in requests]
+        self.check_model(plans[0])
+        return plans, Origin(viewer.owner, self._parents(requests[0], viewer))
+
+    def check_model(self, plan: Plan) -> None:
+        """Raise NotDownloaded where the files of a plan's model are not where plans are run."""
         if not self.is_here(spec := get_model(plan.model)):
             raise self.absent(spec)
-        return self.jobs.submit(plan, Origin(viewer.owner, self._parents(request, viewer)))
+
+    def begin(
+        self, asked: dict[str, Any], seeds: Sequence[int], count: int, viewer: Viewer
+    ) -> tuple[tuple[Job, ...], str]:
+        """Queue a draft of each prompt with each seed; return the jobs, and a note where not all found a place."""
+        fetch, keep = partial(fetch_lora, settings=self.settings), partial(self.store.keep_source, viewer=viewer)
+        requests = variations(asked, draw_seeds(seeds, count))
+        self.store.storage.refuse_when_full()
+        plans = [self._plan(with_sources(request, keep, fetch)) for request in requests]
+        drafts = [as_draft(plan, self.speeds[plan.model]) for plan in plans]
+        if not self.is_here(spec := get_model(plans[0].model)):
+            raise self.absent(spec)
+        jobs: list[Job] = []
+        for request, draft in zip(requests, drafts, strict=True):
+            try:
+                jobs.append(self.jobs.submit(draft, Origin(viewer.owner, self._parents(request, viewer))))
+            except QueueFull as full:
+                if not jobs:
+                    raise
+                return tuple(jobs), f"{len(jobs)} of {len(drafts)} drafts were queued. {full}"
+        return tuple(jobs), ""
+
+    def finish(self, run_id: str, viewer: Viewer) -> Job:
+        """Queue what a draft of a viewer's, or a take that was stopped, has left; raise BadRequest for a whole one."""
+        run = self.store.owned(run_id, viewer)
+        spec = get_model(run.plan.model)
+        if not self.is_here(spec):
+            raise self.absent(spec)
+        self.store.storage.refuse_when_full()
+        plan = finishing(run.plan, stopped_at(run), self.store.speed(spec, self.settings.space))
+        # It stays whose it was, and comes from what that came from.
+        return self.jobs.submit(plan, Origin(run.owner, run.parents))
 
     def _parents(self, request: Request, viewer: Viewer) -> tuple[Parent, ...]:
         """Return the runs that a request was given, each once."""
@@ -114,20 +169,33 @@ class House:
 
     def _plan(self, request: Request) -> Plan:
         spec = get_model(request.model) if request.model else self.spec
-        if spec.name not in self.speeds:
-            self.speeds[spec.name] = self.store.speed(spec, self.settings.space)
-        plan = make_plan(request, spec, self.speeds[spec.name], machine=self.backend.machine())
+        plan = make_plan(request, spec, self.speed(spec), machine=self.backend.machine())
         if self.backend.on_zerogpu:
             gpu_seconds(plan)  # raises what no visitor could be lent
         return plan
 
+    def speed(self, spec: ModelSpec) -> Speed:
+        """Return what a model is measured to do where plans are run."""
+        if spec.name not in self.speeds:
+            self.speeds[spec.name] = self.store.speed(spec, self.settings.space)
+        return self.speeds[spec.name]
+
     def contract(self, plan: Plan) -> str:
-        """Say what comes out of a plan and what it costs, a visitor's quota included."""
+        """Say what comes out of a plan and what it costs, loading its model and a visitor's quota included."""
         if not self.backend.on_zerogpu:
-            return plan.contract()
+            return plan.contract() + self._loading(plan)
         asked = f"{plan.contract()}; asks for {gpu_seconds(plan)} s of your ZeroGPU quota"
         # A visitor is known by the open page; where a Space of one's own is asked, it is this machine that asks.
         return asked if self.settings.space else f"{asked}. Keep this page open until it has a GPU."
+
+    def _loading(self, plan: Plan) -> str:
+        """Say that a plan's model is not in memory yet, and how long that took lately; loading is in no estimate."""
+        if self.settings.space or self.warm_up.state == "loading" or self.backend.loaded == plan.model:
+            return ""
+        title, speed = get_model(plan.model).title, self.speeds.get(plan.model)
+        seconds = speed.loading(plan.estimate.policy) if speed else None
+        lately = "" if seconds is None else f", about {max(round(seconds), 1)} s"
+        return f"; {title} is loaded first{lately}."
 
     def last_picture(self, run_id: str, viewer: Viewer) -> Image.Image:
         """Return a run's last frame as it was made, or spliced; raise an OnetakeError without the run."""

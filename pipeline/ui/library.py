@@ -6,7 +6,8 @@ from html import escape
 from pipeline.ui.clips import Clip
 
 NOTHING = {
-    "mine": "Every take you make is kept here.",
+    "takes": "Every take you make is kept here.",
+    "drafts": "No drafts. Make some with the button beside Make video, and finish those that you like.",
     "starred": "No take has a star yet. The star on a card keeps a take from being removed for room.",
     "published": "Nobody has published a take here yet. Publish one of yours under the stage.",
     "all": "Every take you make is kept here.",
@@ -57,7 +58,8 @@ def keeping(clip: Clip) -> str:
     publish = _switch("publish", clip, published, "Take back" if published else "Publish")
     says = "Published: all who open this page see it." if published else "Only you see this take."
     delete = f'<button type="button" class="quiet" data-delete="{clip.run_id}">Delete</button>'
-    return f'<div class="keeping">{star}{publish}<span>{says}</span>{delete}</div>'
+    sheet = f'<button type="button" class="quiet" data-sheet="{clip.sheet}">Its drafts</button>' if clip.sheet else ""
+    return f'<div class="keeping">{_finish(clip)}{sheet}{star}{publish}<span>{says}</span>{delete}</div>'
 
 
 _SELECTION = (
@@ -69,20 +71,31 @@ _SELECTION = (
 )
 
 
+def _finish(clip: Clip) -> str:
+    """Return the button that has a take go on from where it stopped, nothing where it has all of its steps."""
+    if not (clip.unfinished and clip.mine):
+        return ""
+    words = escape(clip.plan.title, quote=True)
+    return (
+        f'<button type="button" class="quiet" data-finish="{clip.run_id}" aria-label="Finish: {words}">Finish</button>'
+    )
+
+
 def _card(clip: Clip, on_stage: bool) -> str:
     words, run = escape(clip.plan.title, quote=True), clip.run_id
     plays = "" if clip.is_picture else f'data-clip="{clip.url}"'
     opens = (
         f'<button type="button" class="card" data-open="{run}" {plays} title="{words}" aria-label="Open: {words}" '
         f'aria-pressed="{str(on_stage).lower()}"><img src="{clip.poster}" alt="" loading="lazy">'
-        f"<span>{words}</span><small>{_told(clip)}</small></button>"
+        f"{'<em>Draft</em>' if clip.draft else ''}<span>{words}</span><small>{_told(clip)}</small></button>"
     )
     _, _, key = clip.url.partition("?key=")
     picks = (
         f'<label class="pick" title="Select"><input type="checkbox" data-pick="{run}" data-key="{key}" '
         f'data-mine="{str(clip.mine).lower()}" aria-label="Select: {words}"></label>'
     )
-    return f'<li class="shot">{opens}{picks}{_star(clip, words) if clip.mine else ""}</li>'
+    star, finish = (_star(clip, words) if clip.mine else ""), _finish(clip) if clip.draft else ""
+    return f'<li class="shot">{opens}{picks}{star}{finish}</li>'
 
 
 def _star(clip: Clip, words: str) -> str:

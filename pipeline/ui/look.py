@@ -1,4 +1,4 @@
-"""How the page looks, as options of `launch`: the style sheet, the script, the icon and a bare theme under them."""
+"""How the page looks, as options of `launch`: style sheets, scripts, the icon and a bare theme under them."""
 
 from pathlib import Path
 from typing import Any

@@ -7,16 +7,23 @@ import gradio as gr
 
 from pipeline.ui.animate_tab import build_animate_tab
 from pipeline.ui.api import add_endpoints
+from pipeline.ui.arrival import wire_links
 from pipeline.ui.composer import Composer
 from pipeline.ui.desk import TICK_S, Desk
-from pipeline.ui.following import AT_ONCE, FOLLOWING, wire_following
+from pipeline.ui.doors import build_doors
+from pipeline.ui.following import wire_following
 from pipeline.ui.header import header
 from pipeline.ui.house import House
+from pipeline.ui.jobs_api import add_job_endpoints
 from pipeline.ui.join_tab import build_join_tab
 from pipeline.ui.lending import add_lending
+from pipeline.ui.making import wire_making
 from pipeline.ui.model_choice import wire_models
+from pipeline.ui.pages import AT_ONCE
 from pipeline.ui.queue import QUEUE_CLICKS
 from pipeline.ui.restyle_tab import build_restyle_tab
+from pipeline.ui.runs_api import add_run_endpoints
+from pipeline.ui.sheets import wire_sheets
 from pipeline.ui.shelf import Shelf, build_shelf, wire_shelf
 from pipeline.ui.stage import build_stage
 from pipeline.ui.text_tab import build_text_tab
@@ -27,14 +34,18 @@ def build_page(house: House) -> gr.Blocks:
     page = gr.Blocks(title="Onetake", analytics_enabled=False, fill_width=True)
     with page:
         desk, shelf = _parts(house)
-        follows = wire_following(page, desk)
+        wire_following(page, desk)
         for composer in desk.composers:
             _wire_contract(page, desk, composer)
-            _wire_making(desk, composer)
+            wire_making(desk, composer)
         _wire_going_on(desk)
-        wire_shelf(desk, shelf, follows)
+        wire_shelf(desk, shelf)
+        wire_sheets(page, desk)
         wire_models(page, desk)
+        wire_links(page, desk)
         add_endpoints(house)
+        add_run_endpoints(house)
+        add_job_endpoints(house)
         add_lending(house)
     return page
 
@@ -42,6 +53,7 @@ def build_page(house: House) -> gr.Blocks:
 def _parts(house: House) -> tuple[Desk, Shelf]:
     top = gr.HTML(header(house), elem_id="top")
     with gr.Column(elem_id="desk"):
+        doors = build_doors()
         with gr.Tabs(elem_id="tabs") as tabs:
             rows = house.rows
             given = (build_text_tab(rows), build_animate_tab(rows), build_restyle_tab(rows))
@@ -59,7 +71,7 @@ def _parts(house: House) -> tuple[Desk, Shelf]:
     # Fields that nobody sees: a `gr.State` tells of its change only to events that wait in the queue.
     listing, call, seen, pulse, troubles = (gr.Textbox("", visible="hidden") for _ in range(5))
     strips, hidden = (queue_told, queue, listing), (call, seen, pulse, troubles)
-    return Desk(house, tabs, composers, stage, top, *strips, visitor, ticker, look, *hidden), shelf
+    return Desk(house, tabs, composers, stage, top, *strips, visitor, ticker, look, *hidden, doors), shelf
 
 
 def _wire_contract(page: gr.Blocks, desk: Desk, composer: Composer) -> None:
@@ -71,18 +83,7 @@ def _wire_contract(page: gr.Blocks, desk: Desk, composer: Composer) -> None:
     gr.on([page.load, composer.prompt.blur, desk.pulse.change, *changes], partial(desk.contract, composer), **promise)
 
 
-def _wire_making(desk: Desk, composer: Composer) -> None:
-    outputs = [desk.header, *desk.surroundings, composer.contract, desk.visitor]
-    inputs = {*composer.inputs, desk.visitor}
-    making = {"fn": partial(desk.make, composer), "inputs": inputs, "outputs": outputs, **FOLLOWING}
-    composer.make.click(**making)
-    for example in composer.examples:
-        chosen = example.chip.click(partial(desk.play_example, composer, example), None, composer.filled_in, **AT_ONCE)
-        chosen.then(**making)
-
-
 def _wire_going_on(desk: Desk) -> None:
-    desk.stage.again.click(desk.use_again, desk.stage.shown, desk.restored, **AT_ONCE)
     outputs = [*desk.restored, *(composer.contract for composer in desk.composers)]
     desk.stage.go_on.click(desk.go_on, [desk.stage.shown, desk.visitor], outputs, **AT_ONCE)
     for task, button in desk.stage.carries.items():

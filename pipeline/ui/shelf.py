@@ -7,20 +7,26 @@ from typing import Any, cast
 import gradio as gr
 from gradio.blocks import Block
 from gradio.components import Component
-from gradio.events import Dependency
 
 from pipeline.errors import NotFound, OnetakeError
 from pipeline.library.index import Only
 from pipeline.store import Sort
-from pipeline.ui import clips, library
+from pipeline.ui import clips, details, library
 from pipeline.ui.compare import FEWEST, MOST, comparison
 from pipeline.ui.desk import Desk
-from pipeline.ui.following import AT_ONCE
+from pipeline.ui.pages import AT_ONCE
 from pipeline.ui.stage import Updates
+from pipeline.visitors import Viewer
 
 # Four rows on a desktop; as many again come with each click.
 PAGE = 32
-ONLY = [("Mine", "mine"), ("Starred", "starred"), ("Published here", "published"), ("All", "all")]
+ONLY = [
+    ("Mine", "takes"),
+    ("Drafts", "drafts"),
+    ("Starred", "starred"),
+    ("Published here", "published"),
+    ("All", "all"),
+]
 SORTS = [("Newest first", "newest"), ("Oldest first", "oldest"), ("Longest first", "longest"), ("By name", "name")]
 
 
@@ -28,7 +34,7 @@ SORTS = [("Newest first", "newest"), ("Oldest first", "oldest"), ("Longest first
 class Asked:
     """What is listed: words, which takes, in which order, and how many at most."""
 
-    choice: tuple[str, str, str] = ("", "mine", "newest")
+    choice: tuple[str, str, str] = ("", "takes", "newest")
     many: int = PAGE
 
 
@@ -59,7 +65,7 @@ def build_shelf() -> Shelf:
             heading = gr.HTML(library.heading(0), elem_id="library-heading")
             hint = "Search prompts, models, seeds"
             search = gr.Textbox(label="Search the library", placeholder=hint, elem_id="search")
-            only = gr.Radio(ONLY, value="mine", label="Which takes", elem_id="only")
+            only = gr.Radio(ONLY, value="takes", label="Which takes", elem_id="only")
             sort = gr.Dropdown(SORTS, value="newest", label="Order", elem_id="sort", filterable=False)
         told = gr.HTML(elem_id="library-told")
         grid = gr.HTML(elem_id="grid", js_on_load=library.CLICKS)
@@ -68,7 +74,7 @@ def build_shelf() -> Shelf:
     return Shelf(heading, search, only, sort, told, grid, more, comparison, gr.State(Asked()))
 
 
-def wire_shelf(desk: Desk, shelf: Shelf, follows: list[Dependency]) -> None:
+def wire_shelf(desk: Desk, shelf: Shelf) -> None:
     """Connect the library; opening something ends the following of what is made, not the making."""
     keeper = Keeper(desk, shelf)
     # One handler, of which one runs at a time: an older answer must not come after a newer one.
@@ -81,8 +87,8 @@ def wire_shelf(desk: Desk, shelf: Shelf, follows: list[Dependency]) -> None:
         **AT_ONCE,
     )
     outputs = [*desk.outputs, *desk.surroundings]
-    shelf.grid.open_run(desk.open_run, desk.visitor, outputs, cancels=follows, **AT_ONCE)
-    decided = [desk.stage.keeping, desk.stage.shown, desk.listing, shelf.told]
+    shelf.grid.open_run(desk.open_run, desk.visitor, outputs, **AT_ONCE)
+    decided = [desk.stage.links, desk.stage.keeping, desk.stage.shown, desk.listing, shelf.told]
     shelf.grid.star_run(keeper.star, [desk.visitor, desk.stage.shown], decided, **AT_ONCE)
     shelf.grid.publish_run(keeper.publish, [desk.visitor, desk.stage.shown], decided, **AT_ONCE)
     cleared = [*desk.stage.outputs, desk.listing, shelf.told]
@@ -111,7 +117,7 @@ class Keeper:
         cards = [clips.clip_of(run, store, viewer, found.marks[run.id]) for run in found.runs]
         shown, _, _ = (values[desk.listing] or "").partition(" ")
         return {
-            shelf.heading: library.heading(found.total, self._kept()),
+            shelf.heading: library.heading(found.total, self._kept(only, viewer)),
             shelf.grid: library.grid(cards, only, search, shown),
             shelf.more: gr.Button(f"Load more ({found.total - len(cards)})", visible=found.total > len(cards)),
             shelf.asked: Asked(choice, many),
@@ -166,16 +172,21 @@ class Keeper:
         return {self.shelf.comparison: comparison(shown), self.shelf.told: ""}
 
     def _around(self, shown: clips.Clip | None) -> Updates:
-        keeping = library.keeping(shown) if shown else ""
-        stage = self.desk.stage
-        return {stage.keeping: keeping, stage.shown: shown, self.desk.listing: self._listed(shown)}
+        stage, listed = self.desk.stage, self._listed(shown)
+        told: Updates = {stage.links: details.links(shown), stage.keeping: library.keeping(shown)} if shown else {}
+        return {stage.links: "", stage.keeping: "", **told, stage.shown: shown, self.desk.listing: listed}
 
     def _listed(self, shown: clips.Clip | None) -> str:
         return self.desk.listed(shown.run_id if shown else None)
 
-    def _kept(self) -> str:
-        quota = self.desk.house.settings.quota
-        return f"{quota / 10**9:g} GB are kept: the oldest takes without a star go first." if quota else ""
+    def _kept(self, only: str, viewer: Viewer) -> str:
+        """Say where drafts are, and what goes first where only so much is kept."""
+        house = self.desk.house
+        drafts = house.store.find(viewer, only="drafts", limit=0).total if only == "takes" else 0
+        kept = [f"{drafts} draft{'' if drafts == 1 else 's'} under Drafts."] if drafts else []
+        if quota := house.settings.quota:
+            kept.append(f"{quota / 10**9:g} GB are kept: drafts go first, then the oldest takes without a star.")
+        return " ".join(kept)
 
 
 def _ids(given: Any) -> Sequence[str]:

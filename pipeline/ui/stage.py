@@ -32,6 +32,7 @@ class Stage:
     again: gr.Button
     go_on: gr.Button
     carries: Mapping[str, gr.Button]
+    links: gr.HTML
     keeping: gr.HTML
     family: gr.HTML
     details: gr.HTML
@@ -41,8 +42,8 @@ class Stage:
     def outputs(self) -> list[Block]:
         """Everything that a handler may change."""
         running = [self.running, self.progress, self.stop]
-        under = [self.keeping, self.family, self.details]
-        return [self.screen, *running, self.result, self.download, *self._onward, *under, self.shown]
+        under = [self.links, self.keeping, self.family, self.details]
+        return [self.screen, *running, self.result, self.download, self.again, *self._onward, *under, self.shown]
 
     @property
     def _onward(self) -> list[gr.Button]:
@@ -55,6 +56,7 @@ class Stage:
             self.running: gr.Row(visible=True),
             self.progress: screen.progress(view),
             self.result: gr.Row(visible=False),
+            self.links: "",
             self.keeping: "",
             self.family: "",
             self.details: "",
@@ -65,6 +67,11 @@ class Stage:
         """Show how long a job takes that is on the stage already."""
         return {self.progress: screen.progress(view)}
 
+    def lay_out(self, sheet: str, progress: str) -> Updates:
+        """Show a sheet of drafts, and how it goes on as long as it does."""
+        running: Updates = {self.running: gr.Row(visible=bool(progress)), self.progress: progress}
+        return {**self.clear(), self.screen: sheet, **running}
+
     def play(self, clip: Clip) -> Updates:
         """Show a finished clip with everything that can be done with it."""
         return {
@@ -72,11 +79,13 @@ class Stage:
             self.running: gr.Row(visible=False),
             self.result: gr.Row(visible=True),
             self.download: details.download(clip),
+            self.again: gr.Button("Make your own" if clip.run_id and not clip.mine else "Use again"),
             self.go_on: gr.Button(visible=clip.run_id is not None),
             **{
                 button: gr.Button(visible=clip.run_id is not None and not (clip.is_picture and task in MOVING))
                 for task, button in self.carries.items()
             },
+            self.links: details.links(clip),
             self.keeping: library.keeping(clip),
             self.family: family_tree(clip),
             self.details: details.notes_and_recipe(clip),
@@ -93,6 +102,7 @@ class Stage:
             self.screen: screen.EMPTY,
             self.running: gr.Row(visible=False),
             self.result: gr.Row(visible=False),
+            self.links: "",
             self.keeping: "",
             self.family: "",
             self.details: "",
@@ -112,7 +122,8 @@ def build_stage() -> Stage:
             again = _action("Use again", "again", 110)
             go_on = _action("Go on from its end", "go-on", 180)
             carries = {task: _action(label, f"carry-{task}", 90) for task, label in ONWARD.items()}
-        under = (gr.HTML(elem_id="keeping"), gr.HTML(elem_id="family"), gr.HTML(elem_id="details"))
+        links, keeping = gr.HTML(elem_id="links"), gr.HTML(elem_id="keeping")
+        under = (links, keeping, gr.HTML(elem_id="family"), gr.HTML(elem_id="details"))
     return Stage(picture, running, progress, stop, result, download, again, go_on, carries, *under, gr.State(None))
 
 
