@@ -12,13 +12,13 @@ from datetime import UTC, datetime
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pipeline.errors import NotFound, RunFailed
 from pipeline.history import measured_speed
 from pipeline.latents import is_latents
 from pipeline.library.folders import local_disk, move_folder, size_of
-from pipeline.library.index import INDEX, Index, Only, visible
+from pipeline.library.index import INDEX, ORDERS, Index, Only, Sort, visible
 from pipeline.library.marks import Marks, read_marks, write_marks
 from pipeline.library.media_keys import media_key, opens
 from pipeline.library.runs import LAST, POSTER, RUN_FILE, Draft, Run, run_from
@@ -37,14 +37,6 @@ RUN = "run:"
 NO_RUN = "There is no run {!r}. Choose one from the library."
 
 log = logging.getLogger(__name__)
-
-Sort = Literal["newest", "oldest", "longest", "name"]
-ORDERS: Mapping[Sort, str] = {
-    "newest": "created DESC",
-    "oldest": "created",
-    "longest": "seconds DESC, created DESC",
-    "name": "name, created DESC",
-}
 
 
 @dataclass(frozen=True)

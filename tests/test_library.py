@@ -13,14 +13,14 @@ from seeded import SMALL, keep_run, many_folders, plan_of
 
 from pipeline.errors import NotFound
 from pipeline.library.bundle import bundle
-from pipeline.library.index import INDEX, Only
+from pipeline.library.index import INDEX, Only, Sort
 from pipeline.library.lineage import branches
 from pipeline.library.marks import Marks
 from pipeline.library.runs import Run
 from pipeline.models import EMBEDDED
 from pipeline.plan import make_plan
 from pipeline.request import parse_request
-from pipeline.store import Sort, Store
+from pipeline.store import Store
 from pipeline.ui.clips import clip_of
 from pipeline.video import read_frames, write_still
 from pipeline.visitors import EVERYTHING, Parent, Viewer

@@ -5,7 +5,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +41,13 @@ UNSETTLED_NS = 2_000_000_000
 PATIENCE_S = 20
 
 Only = Literal["all", "mine", "takes", "drafts", "starred", "published"]
+Sort = Literal["newest", "oldest", "longest", "name"]
+ORDERS: Mapping[Sort, str] = {
+    "newest": "created DESC",
+    "oldest": "created",
+    "longest": "seconds DESC, created DESC",
+    "name": "name, created DESC",
+}
 
 log = logging.getLogger(__name__)
 

@@ -7,11 +7,10 @@ from pydantic import Field
 
 from pipeline import links
 from pipeline.errors import BadRequest
-from pipeline.library.index import Only
+from pipeline.library.index import Only, Sort
 from pipeline.library.runs import Run
 from pipeline.links import is_recipe, link_of, run_in, run_link
 from pipeline.recipe import recipe_of_run, without_folders
-from pipeline.store import Sort
 from pipeline.ui.answers import Caller
 from pipeline.ui.endpoints import add_endpoint
 from pipeline.ui.house import House

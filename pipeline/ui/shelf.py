@@ -9,8 +9,7 @@ from gradio.blocks import Block
 from gradio.components import Component
 
 from pipeline.errors import NotFound, OnetakeError
-from pipeline.library.index import Only
-from pipeline.store import Sort
+from pipeline.library.index import Only, Sort
 from pipeline.ui import clips, details, library
 from pipeline.ui.compare import FEWEST, MOST, comparison
 from pipeline.ui.desk import Desk
