@@ -97,7 +97,8 @@ class Keeper:
         """List the takes as they are searched, chosen and sorted."""
         store, viewer = self.desk.house.store, self.desk.house.viewer(key)
         found = store.find(viewer, search or "", cast("Sort", sort), cast("Only", only), limit=many)
-        cards = [clips.clip_of(run, store, viewer, found.marks[run.id]) for run in found.runs]
+        finished = store.index.finished(run.id for run in found.runs if run.state == "draft")
+        cards = [clips.once(clips.clip_of(run, store, viewer, found.marks[run.id]), finished) for run in found.runs]
         shown, _, _ = (listing or "").partition(" ")
         return {
             self.shelf.heading: library.heading(found.total, self._kept(only, viewer)),
