@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import secrets
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -12,7 +13,7 @@ from pipeline.models import get_model
 from pipeline.plan import Plan
 from pipeline.terminal import say
 from pipeline.variations import as_draft, draw_seeds, finishing, steps_of, variations
-from pipeline.visitors import Origin
+from pipeline.visitors import Cell, Origin
 
 STOPPED = 130
 DRAFTS = """\
@@ -45,7 +46,9 @@ def make_drafts(options: argparse.Namespace) -> int:
     wholes = [studio.plan(request) for request in requests]
     plans = [as_draft(plan, studio.speed(get_model(plan.model))) for plan in wholes]
     _begin(studio, plans, "draft")
-    made = (studio.drive(plan) for plan in plans)
+    # The page shows them side by side.
+    sheet = secrets.token_hex(10)
+    made = (studio.drive(plan, Origin(cell=Cell(sheet, place))) for place, plan in enumerate(plans))
     return _tell(made, "draft", options.json, lambda run: f"{run.id}  seed {run.plan.seed}  {run.plan.title}")
 
 
@@ -56,7 +59,8 @@ def finish(options: argparse.Namespace) -> int:
     plans = [finishing(run.plan, stopped_at(run), studio.speed(get_model(run.plan.model))) for run in runs]
     _begin(studio, plans, "video")
     # It stays whose it was, and comes from what that came from.
-    made = (studio.drive(plan, Origin(run.owner, run.parents)) for run, plan in zip(runs, plans, strict=True))
+    origins = [Origin(run.owner, run.parents, cell=run.cell) for run in runs]
+    made = (studio.drive(plan, origin) for plan, origin in zip(plans, origins, strict=True))
     return _tell(made, "done", options.json, lambda run: str(run.file))
 
 

@@ -116,8 +116,7 @@ class Store:
         removed = self.storage.make_room(size_of(draft.folder), needs) if self._quota is not None else ""
         record = {"id": draft.id, "created": datetime.now(UTC).isoformat(), "plan": draft.plan.to_json()} | result
         record |= {"notes": [*result["notes"], *([removed] if removed else [])]}
-        descends = asdict(draft.origin)
-        record |= {name: descends[name] for name in ("owner", "parents", "cell")}
+        record |= {name: value for name, value in asdict(draft.origin).items() if name != "job"}
         record |= {"file": draft.clip.name, "poster": POSTER, "sha256": file_mark(draft.clip)}
         record |= {"last_pixels": pixels_mark(str(draft.last))}
         (draft.folder / RUN_FILE).write_text(json.dumps(record, indent=1), encoding="utf-8")
@@ -134,8 +133,7 @@ class Store:
     ) -> Listing:  # fmt: skip
         """Return the runs that a viewer may see and whose prompt, model, seed and task hold all words searched.
 
-        `mine` and `starred` are the viewer's: `takes` all but drafts, `drafts` those alone. `published` is what
-        everybody sees, `all` is both.
+        `mine`, `starred`, `takes` and `drafts` are the viewer's, `published` is what everybody sees, `all` is both.
         """
         if not self.home.is_dir():
             return Listing((), 0)

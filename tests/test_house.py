@@ -29,7 +29,7 @@ LEVELS = (
     ("generate", "recipe"),
     ("job",),
     ("jobs", "fetches", "model_commands", "driving", "links"),
-    ("draft_commands",),
+    ("draft_commands", "sheet"),
     ("ui", "__main__", "calibrate", "publish"),
     ("app",),
 )
@@ -77,6 +77,7 @@ WITHOUT_TORCH = (
         "ledger",
         "job",
         "jobs",
+        "sheet",
     ),
     "__main__",
 )

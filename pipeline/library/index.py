@@ -15,7 +15,7 @@ from pipeline.errors import BadHome
 from pipeline.library.folders import size_of
 from pipeline.library.marks import MARKS_FILE, Marks, read_marks
 from pipeline.library.runs import RUN_FILE, Run, run_from
-from pipeline.visitors import MACHINE, Parent, Viewer
+from pipeline.visitors import FINISHED, MACHINE, Parent, Viewer
 
 INDEX = ".library.sqlite"
 # Another number makes the index anew.
@@ -173,6 +173,12 @@ class Index:
         query = "SELECT id, how FROM parents JOIN runs USING (id) WHERE parent = ? ORDER BY created, id"
         return tuple(Parent(*row) for row in self.ask(query, (run_id,)))
 
+    def finished(self, ids: Iterable[str]) -> frozenset[str]:
+        """Return which of some runs others went on with, to their end or not."""
+        ids = tuple(ids)
+        query = f"SELECT parent FROM parents JOIN runs USING (id) WHERE how = ? AND parent IN ({_marks(ids)})"  # noqa: S608
+        return frozenset(parent for (parent,) in self.ask(query, (FINISHED, *ids)))
+
     def _turned_up(self) -> bool:
         return any((_changed(self._home / name / RUN_FILE) or 0) != at for name, at in self._left_out.items())
 
@@ -228,6 +234,10 @@ def _changed(path: Path) -> int | None:
         return None
 
 
+def _marks(values: Sequence[str]) -> str:
+    return ", ".join("?" * len(values))
+
+
 def _stamp(folder: Path) -> str:
     return f"{_changed(folder / RUN_FILE)} {_changed(folder / MARKS_FILE)}"
 
@@ -235,7 +245,7 @@ def _stamp(folder: Path) -> str:
 def visible(viewer: Viewer, only: Only) -> tuple[str, tuple[str, ...]]:
     """Return the condition in SQL, with its values, of what a viewer may see: of that, what belongs to a choice."""
     owners = (*([viewer.owner] if viewer.owner else []), *([MACHINE] if viewer.at_home else []))
-    mine = "1" if viewer.all else f"owner IN ({', '.join('?' * len(owners))})"
+    mine = "1" if viewer.all else f"owner IN ({_marks(owners)})"
     values = () if viewer.all else owners
     match only:
         case "mine":

@@ -1,6 +1,7 @@
 """What the page shows as a clip: a run of the store, or an example that ships with the app."""
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path, PurePath
@@ -23,7 +24,7 @@ class Clip:
 
     `mine` is whether it belongs to who looks at it; `before` and `after` are what it was made from, and what from it.
     `weights` is a mark of those of its model.
-    `unfinished` is whether it can go on from where it stopped, `sheet` is where it is one of several drafts.
+    `unfinished` is whether it can go on from where it stopped and no other did, `sheet` is where it is one of several.
     """
 
     url: str
@@ -112,7 +113,12 @@ def staged(run: Run, store: Store, viewer: Viewer) -> Clip:
 
     before = shown(branches(run, see, lambda each: each.parents))
     after = shown(branches(run, see, lambda each: store.children(each.id)))
-    return replace(clip_of(run, store, viewer), before=before, after=after)
+    return replace(once(clip_of(run, store, viewer), store.index.finished([run.id])), before=before, after=after)
+
+
+def once(clip: Clip, finished: Collection[str]) -> Clip:
+    """Return a clip as what is finished once only."""
+    return replace(clip, unfinished=clip.unfinished and clip.run_id not in finished)
 
 
 def marked(clip: Clip, marks: Marks) -> Clip:

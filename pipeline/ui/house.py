@@ -9,12 +9,11 @@ from PIL import Image
 
 from pipeline.backends.choice import Device
 from pipeline.downloads import commit_of, not_downloaded
-from pipeline.errors import NotDownloaded, QueueFull
+from pipeline.errors import NotDownloaded
 from pipeline.fetches import Fetches
 from pipeline.hub_loras import fetch_lora, find_lora
 from pipeline.job import Job
 from pipeline.jobs import Jobs
-from pipeline.library.runs import stopped_at
 from pipeline.memory import Machine
 from pipeline.model_spec import ModelSpec
 from pipeline.models import EMBEDDED, MODELS, default_model, get_model
@@ -26,7 +25,6 @@ from pipeline.speed import Speed
 from pipeline.store import Store
 from pipeline.ui.rows import Rows
 from pipeline.ui.warmup import WarmUp
-from pipeline.variations import as_draft, draw_seeds, finishing, variations
 from pipeline.video import read_frames
 from pipeline.visitors import Origin, Parent, Viewer, new_key, owner_of
 
@@ -123,38 +121,6 @@ class House:
         """Raise NotDownloaded where the files of a plan's model are not where plans are run."""
         if not self.is_here(spec := get_model(plan.model)):
             raise self.absent(spec)
-
-    def begin(
-        self, asked: dict[str, Any], seeds: Sequence[int], count: int, viewer: Viewer
-    ) -> tuple[tuple[Job, ...], str]:
-        """Queue a draft of each prompt with each seed; return the jobs, and a note where not all found a place."""
-        fetch, keep = partial(fetch_lora, settings=self.settings), partial(self.store.keep_source, viewer=viewer)
-        requests = variations(asked, draw_seeds(seeds, count))
-        self.store.storage.refuse_when_full()
-        plans = [self._plan(with_sources(request, keep, fetch)) for request in requests]
-        drafts = [as_draft(plan, self.speeds[plan.model]) for plan in plans]
-        if not self.is_here(spec := get_model(plans[0].model)):
-            raise self.absent(spec)
-        jobs: list[Job] = []
-        for request, draft in zip(requests, drafts, strict=True):
-            try:
-                jobs.append(self.jobs.submit(draft, Origin(viewer.owner, self._parents(request, viewer))))
-            except QueueFull as full:
-                if not jobs:
-                    raise
-                return tuple(jobs), f"{len(jobs)} of {len(drafts)} drafts were queued. {full}"
-        return tuple(jobs), ""
-
-    def finish(self, run_id: str, viewer: Viewer) -> Job:
-        """Queue what a draft of a viewer's, or a take that was stopped, has left; raise BadRequest for a whole one."""
-        run = self.store.owned(run_id, viewer)
-        spec = get_model(run.plan.model)
-        if not self.is_here(spec):
-            raise self.absent(spec)
-        self.store.storage.refuse_when_full()
-        plan = finishing(run.plan, stopped_at(run), self.store.speed(spec, self.settings.space))
-        # It stays whose it was, and comes from what that came from.
-        return self.jobs.submit(plan, Origin(run.owner, run.parents))
 
     def _parents(self, request: Request, viewer: Viewer) -> tuple[Parent, ...]:
         """Return the runs that a request was given, each once."""

@@ -81,13 +81,19 @@ def _finish(clip: Clip) -> str:
     )
 
 
+def _badge(clip: Clip) -> str:
+    if not clip.draft:
+        return ""
+    return "<em>Draft</em>" if clip.unfinished else "<em>Draft, finished</em>"
+
+
 def _card(clip: Clip, on_stage: bool) -> str:
     words, run = escape(clip.plan.title, quote=True), clip.run_id
     plays = "" if clip.is_picture else f'data-clip="{clip.url}"'
     opens = (
         f'<button type="button" class="card" data-open="{run}" {plays} title="{words}" aria-label="Open: {words}" '
         f'aria-pressed="{str(on_stage).lower()}"><img src="{clip.poster}" alt="" loading="lazy">'
-        f"{'<em>Draft</em>' if clip.draft else ''}<span>{words}</span><small>{_told(clip)}</small></button>"
+        f"{_badge(clip)}<span>{words}</span><small>{_told(clip)}</small></button>"
     )
     _, _, key = clip.url.partition("?key=")
     picks = (

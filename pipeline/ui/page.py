@@ -11,6 +11,7 @@ from pipeline.ui.arrival import wire_links
 from pipeline.ui.composer import Composer
 from pipeline.ui.desk import TICK_S, Desk
 from pipeline.ui.doors import build_doors
+from pipeline.ui.drafts_api import add_draft_endpoints
 from pipeline.ui.following import wire_following
 from pipeline.ui.header import header
 from pipeline.ui.house import House
@@ -46,6 +47,7 @@ def build_page(house: House) -> gr.Blocks:
         add_endpoints(house)
         add_run_endpoints(house)
         add_job_endpoints(house)
+        add_draft_endpoints(house)
         add_lending(house)
     return page
 

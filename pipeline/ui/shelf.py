@@ -113,7 +113,8 @@ class Keeper:
         many = (asked.many if asked.choice == choice else PAGE) + (PAGE if more else 0)
         search, only, sort = choice
         found = store.find(viewer, search, cast("Sort", sort), cast("Only", only), limit=many)
-        cards = [clips.clip_of(run, store, viewer, found.marks[run.id]) for run in found.runs]
+        finished = store.index.finished(run.id for run in found.runs if run.state == "draft")
+        cards = [clips.once(clips.clip_of(run, store, viewer, found.marks[run.id]), finished) for run in found.runs]
         shown, _, _ = (values[desk.listing] or "").partition(" ")
         return {
             shelf.heading: library.heading(found.total, self._kept(only, viewer)),
