@@ -98,6 +98,10 @@ class Job:
             seen = self.newer_than(seen.version if seen else None)
             yield seen
 
+    def wait_until_begun(self) -> None:
+        """Return once the job needs nothing more that it waits for, or has ended."""
+        next(view for view in self.watch() if view.final or view.phase != "waiting" or self.released)
+
     def newer_than(self, version: int | None, patience_s: float | None = None) -> JobView:
         """Return how things stand once they differ from a version, or when patience is at its end, or the app."""
         with self._changed:

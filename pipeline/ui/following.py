@@ -14,7 +14,7 @@ from pipeline.job import Job, JobView
 from pipeline.ui import clips
 from pipeline.ui.desk import Desk, refusal
 from pipeline.ui.doors import LINK_GONE, run_asked
-from pipeline.ui.pages import AT_ONCE, FOLLOWING, Seen, called, named
+from pipeline.ui.pages import AT_ONCE, FOLLOWING, ON_ZEROGPU, Seen, called, named
 from pipeline.ui.stage import Updates
 from pipeline.visitors import Viewer, new_key
 
@@ -41,9 +41,10 @@ def wire_following(page: gr.Blocks, desk: Desk) -> None:
     queue.follow_job(following.switch, desk.visitor, everything, **AT_ONCE)
     queue.cancel_job(following.cancel, desk.visitor, around, **AT_ONCE)
     queue.dismiss_job(following.dismiss, desk.visitor, around, **AT_ONCE)
-    # On ZeroGPU a job runs on the quota of who asks for it, whom only Gradio's queue lets through.
-    way = FOLLOWING if desk.house.settings.on_zerogpu else AT_ONCE
-    queue.retry_job(following.retry, [desk.visitor, desk.seen], [*everything, desk.queue_told], **way)
+    lent = desk.house.settings.on_zerogpu
+    retrying: Any = {"inputs": [desk.visitor, desk.seen], "outputs": [*everything, desk.queue_told]}
+    retrying |= ON_ZEROGPU if lent else AT_ONCE
+    queue.retry_job(following.retry_and_stay if lent else following.retry, **retrying)
 
 
 @dataclass(frozen=True)
@@ -128,13 +129,19 @@ class Following:
 
     def retry(self, key: str | None, seen: str, event: gr.EventData, request: gr.Request) -> Updates:
         """Run a job of the strip again, and say why where that is refused."""
+        return next(self.retry_and_stay(key, seen, event, request))
+
+    def retry_and_stay(self, key: str | None, seen: str, event: gr.EventData, request: gr.Request) -> Iterator[Updates]:
+        """Run a job of the strip again, and stay until it has begun."""
         viewer, word = self._viewer(key), Seen.read(seen)
         try:
             job = self.desk.house.jobs.retry(event.job, viewer)
         except OnetakeError as error:
-            return {**self.desk.jobs_of(viewer), self.desk.queue_told: gr.HTML(refusal(error), visible=True)}
+            yield {**self.desk.jobs_of(viewer), self.desk.queue_told: gr.HTML(refusal(error), visible=True)}
+            return
         told: Updates = {self.desk.queue_told: gr.HTML("", visible=False), **self.desk.jobs_of(viewer)}
-        return told | self.desk.follow_new(job.id, viewer, word, request.session_hash)
+        yield told | self.desk.follow_new(job.id, viewer, word, request.session_hash)
+        job.wait_until_begun()
 
     def dismiss(self, key: str | None, event: gr.EventData) -> Updates:
         """Take a job that broke off out of the strip."""

@@ -10,6 +10,9 @@ PAGE_ONLY: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidd
 AT_ONCE = PAGE_ONLY | {"queue": False}
 # Watching a job takes no place in a queue, because the jobs have their own.
 FOLLOWING = PAGE_ONLY | {"concurrency_limit": None}
+# On ZeroGPU a job runs on the quota of who asks for it, whom only Gradio's queue lets through, and who has to be there
+# until a GPU is lent.
+ON_ZEROGPU = FOLLOWING | {"trigger_mode": "multiple"}
 
 
 @dataclass(frozen=True)

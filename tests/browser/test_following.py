@@ -12,6 +12,8 @@ from app_server import running_app
 from by_hand import type_into
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
+from browser.conftest import PATIENCE_MS
+
 LONG = "a red cube turns on grass"
 # The connection of a laptop that slept: open still, but nothing comes out of it any more.
 DEAF = """
@@ -148,6 +150,7 @@ def killed_and_started_again(home: Path, page: Page) -> Iterator[None]:
 
 def test_a_killed_app_goes_on_when_it_is_started_again(browser: Browser, tmp_path: Path) -> None:
     with browser.new_context() as context:
+        context.set_default_timeout(PATIENCE_MS)
         page = context.new_page()
         with killed_and_started_again(tmp_path, page):
             expect(page.locator(".screen.is-done figcaption q")).to_have_text("a blue ball stays on snow")
