@@ -7,11 +7,9 @@ from pipeline.settings import Settings, prepare_environment, serve_files_from
 
 prepare_environment()
 
-import io
 import logging
 import signal
 import sys
-from contextlib import redirect_stdout
 from functools import partial
 from threading import Event, Thread
 
@@ -32,6 +30,7 @@ from pipeline.ui.house import House
 from pipeline.ui.look import look
 from pipeline.ui.media import serve_media
 from pipeline.ui.page import build_page
+from pipeline.ui.tools import Tools
 from pipeline.ui.warmup import WarmUp
 
 # A page that follows a take holds a thread while it waits for the next step.
@@ -103,22 +102,22 @@ def serve(house: House) -> tuple[gr.Blocks, str]:
     demo = build_page(house)
     demo.queue(default_concurrency_limit=None)
     app: FastAPI
-    # However quiet, Gradio tells of its MCP server; what is printed here is one line.
-    with redirect_stdout(io.StringIO()):
-        app, url, _ = demo.launch(
-            server_name=house.settings.host,
-            server_port=house.settings.port,
-            prevent_thread_lock=True,
-            quiet=True,
-            max_threads=WATCHERS,
-            state_session_capacity=SESSIONS,
-            enable_monitoring=False,
-            run_history=False,
-            ssr_mode=False,
-            mcp_server=True,
-            app_kwargs={"exception_handlers": {TypeError: refuse_unknown_fields}},
-            **look(house.settings.assets),
-        )
+    tools = Tools(demo)
+    app, url, _ = demo.launch(
+        server_name=house.settings.host,
+        server_port=house.settings.port,
+        prevent_thread_lock=True,
+        quiet=True,
+        max_threads=WATCHERS,
+        state_session_capacity=SESSIONS,
+        enable_monitoring=False,
+        run_history=False,
+        ssr_mode=False,
+        mcp_server=False,
+        app_kwargs={"exception_handlers": {TypeError: refuse_unknown_fields}, "lifespan": tools.lifespan},
+        **look(house.settings.assets),
+    )
+    tools.serve(app, demo)
     # Browsers have six connections to an address. Every open page would hold one, so that the seventh got none.
     demo.config["connect_heartbeat"] = False
     serve_media(app, house.store, house.settings)

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 from typing import Any, TypedDict
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from gradio.utils import get_upload_folder
 
@@ -14,7 +14,8 @@ from pipeline.links import run_in
 from pipeline.request import SOURCES
 from pipeline.store import RUN
 
-# The addresses of a take on this page: its link, and those of its files.
+# The addresses of files that were uploaded or answered, and those of a take's.
+UPLOADED = "/gradio_api/file="
 IN_PATH = re.compile(r"/media/([0-9a-z]+)/")
 
 
@@ -71,7 +72,9 @@ def _lora(lora: Any) -> dict[str, Any]:
 
 def _source(field: str, given: Any) -> str:
     """Return the path of an uploaded file, or a take's name; raise BadRequest for everything else."""
-    if isinstance(given, str) and re.match(rf"{RUN}|https?://|\?", given.strip()):
+    if isinstance(given, str) and UPLOADED in given:
+        given = {"path": unquote(given.partition(UPLOADED)[2])}
+    elif isinstance(given, str) and re.match(rf"{RUN}|https?://|\?", given.strip()):
         return RUN + run_id(field, given)
     path = _uploaded(given)
     if path is not None and not is_latents(path):
