@@ -4,12 +4,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from itertools import accumulate
 
-from pipeline.delivery import Pass, passes_flops
-from pipeline.estimate import amounts_of, default_speed
 from pipeline.model_spec import ModelSpec
 from pipeline.models import get_model
 from pipeline.plan import Plan, making_of
-from pipeline.speed import Past, Seconds, Speed
+from pipeline.planning.delivery import Pass, passes_flops
+from pipeline.planning.estimate import amounts_of, default_speed
+from pipeline.planning.speed import Past, Seconds, Speed
 
 
 def measured_speed(history: Iterable[tuple[Plan, Mapping[str, float]]], spec: ModelSpec) -> Speed:

@@ -12,12 +12,12 @@ from typing import Any
 
 from pipeline.errors import BadRequest, Cancelled, Interrupted, LoadError, NotFound, OnetakeError, QueueFull, broke_off
 from pipeline.generate import Backend, generate
-from pipeline.job import CUT, UNDONE, Job, JobView, State
-from pipeline.ledger import REMEMBERED, UNFINISHED, Entry, Ledger
 from pipeline.library.runs import Run
 from pipeline.plan import Plan
+from pipeline.queue.job import CUT, UNDONE, Job, JobView, State
+from pipeline.queue.ledger import REMEMBERED, UNFINISHED, Entry, Ledger
+from pipeline.queue.turns import Ticket, Turns
 from pipeline.store import Store
-from pipeline.turns import Ticket, Turns
 from pipeline.visitors import EVERYTHING, OF_THE_MACHINE, Origin, Viewer
 
 # A visitor may take half of the queue.

@@ -11,22 +11,22 @@ from typing import Any, Protocol
 from pydantic import TypeAdapter
 
 from pipeline import frames as arithmetic
-from pipeline.abilities import check_abilities
 from pipeline.adapters import Adapter, adapters_of
-from pipeline.delivery import deliver, passes_of, steps_between
 from pipeline.errors import CannotDo
-from pipeline.estimate import Estimate, Making, default_speed, estimate
 from pipeline.fields import said
+from pipeline.given.sound import Sound
 from pipeline.halfway import Stopped
-from pipeline.layouts import lay_out, within
 from pipeline.memory import Machine, choose
 from pipeline.model_spec import ModelSpec
-from pipeline.pins import Given, fit_notes, given_in
+from pipeline.planning.abilities import check_abilities
+from pipeline.planning.delivery import deliver, passes_of, steps_between
+from pipeline.planning.estimate import Estimate, Making, default_speed, estimate
+from pipeline.planning.layouts import lay_out, within
+from pipeline.planning.pins import Given, fit_notes, given_in
+from pipeline.planning.segments import Kept, Part, Segment
+from pipeline.planning.speed import Speed
+from pipeline.planning.words import prompt_notes
 from pipeline.request import Request
-from pipeline.segments import Kept, Part, Segment
-from pipeline.sound import Sound
-from pipeline.speed import Speed
-from pipeline.words import prompt_notes
 
 # Seeds that we draw stay short enough to be read out and typed.
 DRAWN_SEEDS = 2**31

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from pipeline.adapters import MOST_LORAS, Lora, hub_id
 from pipeline.errors import BadRequest
-from pipeline.media import MIDDLE, Fit
+from pipeline.given.media import MIDDLE, Fit
 from pipeline.memory import Policy
 
 PROMPT_LIMIT = 2000

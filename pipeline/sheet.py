@@ -4,11 +4,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from pipeline.job import JobView
 from pipeline.jobs import Jobs
 from pipeline.library.index import visible
 from pipeline.library.runs import Run
 from pipeline.plan import Plan
+from pipeline.queue.job import JobView
 from pipeline.store import Store
 from pipeline.visitors import FINISHED, Cell, Viewer
 

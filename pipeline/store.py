@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import NotFound, RunFailed
+from pipeline.given.media import pixels_mark
 from pipeline.history import measured_speed
 from pipeline.latents import is_latents
 from pipeline.library.folders import local_disk, move_folder, size_of
@@ -24,10 +25,9 @@ from pipeline.library.media_keys import media_key, opens
 from pipeline.library.runs import LAST, POSTER, RUN_FILE, Draft, Run, run_from
 from pipeline.library.sources import before_loss, file_mark, keep
 from pipeline.library.storage import SOURCES, TOO_LATE, UNFINISHED, Held, Storage, bring_back, owners_aside, set_aside
-from pipeline.media import pixels_mark
 from pipeline.model_spec import ModelSpec
 from pipeline.plan import Plan
-from pipeline.speed import Speed
+from pipeline.planning.speed import Speed
 from pipeline.visitors import EVERYTHING, OF_THE_MACHINE, Origin, Parent, Viewer
 
 # Older ones hardly count any more.

@@ -9,12 +9,12 @@ from textwrap import shorten
 from typing import Any
 
 from pipeline.errors import BadRequest, CannotDo
-from pipeline.estimate import default_speed, timed
 from pipeline.halfway import Stopped
 from pipeline.models import get_model
 from pipeline.plan import DRAWN_SEEDS, Dice, Plan, making_of
+from pipeline.planning.estimate import default_speed, timed
+from pipeline.planning.speed import Speed
 from pipeline.request import Request, parse_request
-from pipeline.speed import Speed
 
 # As many as are looked at side by side.
 MOST_DRAFTS = 16

@@ -17,8 +17,8 @@ from PIL.PngImagePlugin import PngInfo
 
 from pipeline.errors import NotFound, RunFailed
 from pipeline.events import Pixels
-from pipeline.footage import DEMUXERS
-from pipeline.sound import Sound, SoundTrack
+from pipeline.given.footage import DEMUXERS
+from pipeline.given.sound import Sound, SoundTrack
 
 # CRF 18 is where H.264 at its default preset stops differing visibly from its source.
 # Its macroblock tree is off: with it, small clips of equal frames came out as different files (tests/test_generate.py).

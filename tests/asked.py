@@ -10,10 +10,10 @@ import numpy as np
 from PIL import Image
 from test_layouts import film
 
-from pipeline.estimate import Estimate
 from pipeline.fields import replace_files
 from pipeline.models import EMBEDDED, get_model
 from pipeline.plan import Plan, make_plan
+from pipeline.planning.estimate import Estimate
 from pipeline.request import parse_request
 
 Find = Callable[[str], str]

@@ -11,7 +11,7 @@ from statistics import mean
 from typing import Any
 from urllib.request import Request, urlopen
 
-from pipeline.ledger import FILE
+from pipeline.queue.ledger import FILE
 
 PATIENCE_S = 120
 SMALL = {"prompt": "a red ball bounces on snow", "width": 64, "height": 64, "frames": 1, "steps": 1}

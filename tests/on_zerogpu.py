@@ -35,13 +35,13 @@ from conftest import SMALL  # noqa: E402
 from pipeline.backends.take import Take  # noqa: E402
 from pipeline.backends.zero import ZeroBackend  # noqa: E402
 from pipeline.errors import OnetakeError  # noqa: E402
-from pipeline.estimate import Estimate  # noqa: E402
 from pipeline.events import Step, Told  # noqa: E402
 from pipeline.halfway import Stopped, write_halfway  # noqa: E402
 from pipeline.models import get_model  # noqa: E402
 from pipeline.plan import Plan, make_plan  # noqa: E402
+from pipeline.planning.estimate import Estimate  # noqa: E402
+from pipeline.planning.segments import Segment  # noqa: E402
 from pipeline.request import parse_request  # noqa: E402
-from pipeline.segments import Segment  # noqa: E402
 from pipeline.settings import Settings  # noqa: E402
 from pipeline.variations import finishing  # noqa: E402
 

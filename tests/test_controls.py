@@ -12,7 +12,7 @@ from gradio.components.base import Component
 from pipeline.model_spec import ModelSpec
 from pipeline.models import EMBEDDED, MODELS, get_model
 from pipeline.plan import Plan, make_plan
-from pipeline.recipe import open_recipe, recipe_of
+from pipeline.recipes.recipe import open_recipe, recipe_of
 from pipeline.request import parse_request
 from pipeline.ui.animate_tab import build_animate_tab
 from pipeline.ui.composer import Composer

@@ -4,15 +4,15 @@ from typing import Any
 
 import pytest
 
-from pipeline.delivery import Delivery, deliver, passes_of
 from pipeline.frames import denoise_flops
 from pipeline.history import measured_speed
 from pipeline.model_spec import ModelSpec
 from pipeline.models import get_model
 from pipeline.plan import Plan, make_plan
+from pipeline.planning.delivery import Delivery, deliver, passes_of
+from pipeline.planning.segments import Segment
+from pipeline.planning.speed import STEP_S, Speed
 from pipeline.request import parse_request
-from pipeline.segments import Segment
-from pipeline.speed import STEP_S, Speed
 
 
 @pytest.fixture

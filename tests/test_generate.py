@@ -15,7 +15,7 @@ from pipeline.events import Decoding, IsCancelled, Listener, Loading, Step
 from pipeline.generate import Event, Finished, generate
 from pipeline.library.runs import Run
 from pipeline.plan import Plan
-from pipeline.segments import Segment
+from pipeline.planning.segments import Segment
 from pipeline.settings import Settings
 from pipeline.store import Store
 from pipeline.video import read_frames, read_recipe, write_clip

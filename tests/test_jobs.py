@@ -10,11 +10,11 @@ from pipeline.backends.local import LocalBackend
 from pipeline.backends.take import Take
 from pipeline.errors import BadRequest, NotFound, QueueFull
 from pipeline.events import IsCancelled, Listener
-from pipeline.job import Job, JobView
 from pipeline.jobs import Jobs
-from pipeline.ledger import REMEMBERED, Ledger
 from pipeline.plan import Plan
-from pipeline.segments import Segment
+from pipeline.planning.segments import Segment
+from pipeline.queue.job import Job, JobView
+from pipeline.queue.ledger import REMEMBERED, Ledger
 from pipeline.settings import Settings
 from pipeline.store import Store
 from pipeline.visitors import Origin, Viewer

@@ -10,11 +10,11 @@ import pytest
 from conftest import MakePlan
 
 from pipeline.errors import BadHome, RunFailed
-from pipeline.ledger import FILE, REMEMBERED, Entry, Ledger
+from pipeline.queue.ledger import FILE, REMEMBERED, Entry, Ledger
 from pipeline.settings import ROOT
 from pipeline.visitors import Origin, Parent
 
-HOLD = "import sys, time; from pathlib import Path; from pipeline.ledger import Ledger; "
+HOLD = "import sys, time; from pathlib import Path; from pipeline.queue.ledger import Ledger; "
 HOLD += "kept = Ledger(Path(sys.argv[1])); print(1, flush=True); time.sleep(60)"
 
 

@@ -9,9 +9,9 @@ import pytest
 from asked import ASKED, Find, made, unpriced, write_files
 
 from pipeline.errors import BadRequest
-from pipeline.links import MOST_WRITTEN, is_recipe, link_of, read_link, run_in, run_link
 from pipeline.models import EMBEDDED
-from pipeline.recipe import recipe_of
+from pipeline.recipes.links import MOST_WRITTEN, is_recipe, link_of, read_link, run_in, run_link
+from pipeline.recipes.recipe import recipe_of
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from pipeline.errors import BadRequest
 from pipeline.fields import files_in
 from pipeline.models import EMBEDDED
 from pipeline.plan import Plan
-from pipeline.recipe import open_recipe, recipe_in, recipe_of
+from pipeline.recipes.recipe import open_recipe, recipe_in, recipe_of
 from pipeline.settings import ROOT, VERSION
 from pipeline.visitors import Parent
 

@@ -15,7 +15,7 @@ from pipeline.backends.local import LocalBackend
 from pipeline.errors import QueueFull
 from pipeline.generate import generate
 from pipeline.jobs import Jobs
-from pipeline.ledger import Entry, Ledger
+from pipeline.queue.ledger import Entry, Ledger
 from pipeline.store import Store
 from pipeline.visitors import Origin, Viewer, owner_of
 

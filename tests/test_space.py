@@ -37,7 +37,7 @@ from pipeline.generate import Finished, generate
 from pipeline.library.runs import stopped_at
 from pipeline.models import get_model
 from pipeline.plan import Plan
-from pipeline.segments import Segment
+from pipeline.planning.segments import Segment
 from pipeline.settings import Settings
 from pipeline.store import Store
 from pipeline.ui.lending import Lender

@@ -7,9 +7,9 @@ from statistics import mean, median
 
 import pytest
 
-from pipeline.estimate import default_speed
 from pipeline.model_spec import ModelSpec
-from pipeline.speed import MARGINS, Amounts, Past, Seconds, Speed
+from pipeline.planning.estimate import default_speed
+from pipeline.planning.speed import MARGINS, Amounts, Past, Seconds, Speed
 
 RECORDED = Path(__file__).with_name("recorded_runs.json")
 WORK = Amounts("text", (128, 128), steps=10, gflop=100.0, given=0.0, decoded=1.0, written=1.0)

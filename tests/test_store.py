@@ -10,16 +10,16 @@ from conftest import SMALL, MakePlan
 from safetensors.numpy import save_file
 
 from pipeline.errors import NotFound, RunFailed
-from pipeline.estimate import default_speed
+from pipeline.given.sound import Sound
 from pipeline.latents import read_latents, write_latents
 from pipeline.library.index import INDEX
 from pipeline.library.runs import Run
 from pipeline.model_spec import ModelSpec
 from pipeline.plan import Plan, make_plan
+from pipeline.planning.estimate import default_speed
+from pipeline.planning.segments import Made
+from pipeline.planning.speed import Speed
 from pipeline.request import parse_request
-from pipeline.segments import Made
-from pipeline.sound import Sound
-from pipeline.speed import Speed
 from pipeline.store import Store
 
 TIMINGS = {"load": 0.0, "text": 0.1, "denoise": 2.0, "decode": 0.3, "encode": 0.1, "total": 2.5}

@@ -5,7 +5,7 @@ from statistics import mean
 
 import pytest
 
-from pipeline.turns import Ticket, Turns
+from pipeline.queue.turns import Ticket, Turns
 
 Arrival = tuple[float, str]
 TEN = [f"visitor {number}" for number in range(10)]

@@ -10,9 +10,9 @@ from pipeline.halfway import Stopped
 from pipeline.model_spec import ModelSpec
 from pipeline.models import MODELS
 from pipeline.plan import make_plan
+from pipeline.planning.speed import Speed
 from pipeline.quota import gpu_seconds
 from pipeline.request import parse_request
-from pipeline.speed import Speed
 from pipeline.variations import DRAFT_SHARE, MOST_DRAFTS, as_draft, draw_seeds, finishing, steps_of, variations
 
 

@@ -21,10 +21,10 @@ from pipeline.backends.local import LocalBackend
 from pipeline.backends.space import SpaceBackend
 from pipeline.backends.zero import ZeroBackend
 from pipeline.errors import CannotDo
-from pipeline.estimate import Estimate
+from pipeline.planning.estimate import Estimate
+from pipeline.planning.speed import Speed
 from pipeline.quota import LEAST_SECONDS, MOST_SECONDS, gpu_seconds
 from pipeline.settings import Settings
-from pipeline.speed import Speed
 from pipeline.ui.header import header
 from pipeline.visitors import EVERYTHING
 

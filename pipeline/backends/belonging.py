@@ -5,12 +5,12 @@ from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
 
-from pipeline.delivery import passes_of
 from pipeline.errors import BadRequest, NotFound
 from pipeline.halfway import Halfway, Tensors, read_halfway
 from pipeline.hub.downloads import weights_mark
 from pipeline.models import get_model
 from pipeline.plan import Plan
+from pipeline.planning.delivery import passes_of
 from pipeline.settings import Settings
 
 # What decides the latents of a take, besides its segments, its LoRAs and what the model's row adds.

@@ -19,15 +19,15 @@ from pipeline.backends.steps import Steps
 from pipeline.backends.take import Take
 from pipeline.errors import CannotDo
 from pipeline.events import IsCancelled, Latents, Listener, Loading, Pixels
-from pipeline.footage import Excerpt, read_clip
+from pipeline.given.footage import Excerpt, read_clip
+from pipeline.given.media import fitted
 from pipeline.hub.downloads import commit_of, is_here, model_folder
 from pipeline.latents import is_latents, read_latents
-from pipeline.media import fitted
 from pipeline.memory import Machine, Policy, choose, usual_work
 from pipeline.model_spec import ModelSpec
 from pipeline.models import get_model
 from pipeline.plan import Plan
-from pipeline.segments import Kept, Made
+from pipeline.planning.segments import Kept, Made
 from pipeline.settings import Settings
 from pipeline.splice import feather, match_colours, settle
 

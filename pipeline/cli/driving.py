@@ -16,9 +16,9 @@ from pipeline.library.runs import Run
 from pipeline.model_spec import ModelSpec
 from pipeline.models import default_model, get_model
 from pipeline.plan import Plan, make_plan
+from pipeline.planning.speed import Speed
 from pipeline.request import Request, with_sources
 from pipeline.settings import Settings
-from pipeline.speed import Speed
 from pipeline.store import Store
 from pipeline.visitors import OF_THE_MACHINE, Origin
 

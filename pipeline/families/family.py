@@ -10,11 +10,11 @@ from pipeline.events import IsCancelled, Latents, Pixels
 from pipeline.families.codec import Codec
 from pipeline.families.preview import Preview
 from pipeline.families.text_encoder import TextEncoder
-from pipeline.footage import Excerpt
+from pipeline.given.footage import Excerpt
 from pipeline.halfway import Tensors
 from pipeline.model_spec import ModelSpec
 from pipeline.plan import Plan
-from pipeline.segments import Segment
+from pipeline.planning.segments import Segment
 
 OnStep = Callable[[int, int, Pixels], None]
 Read = Callable[[Excerpt], Pixels]

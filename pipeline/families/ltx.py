@@ -9,7 +9,6 @@ import torch
 from diffusers import FlowMatchEulerDiscreteScheduler, LTXConditionPipeline
 from torch import Tensor
 
-from pipeline.delivery import Pass, passes_of
 from pipeline.errors import refuse_stopped
 from pipeline.events import IsCancelled
 from pipeline.families.attention import set_attention
@@ -28,8 +27,9 @@ from pipeline.frames import latent_shape
 from pipeline.memory import Policy
 from pipeline.model_spec import ModelSpec
 from pipeline.plan import Plan
+from pipeline.planning.delivery import Pass, passes_of
+from pipeline.planning.segments import Segment
 from pipeline.seams import calm_start
-from pipeline.segments import Segment
 from pipeline.settings import Settings
 from pipeline.splice import dissolve
 

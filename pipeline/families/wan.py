@@ -27,8 +27,8 @@ from pipeline.families.wan_watch import WanWatch
 from pipeline.memory import Policy
 from pipeline.model_spec import ModelSpec
 from pipeline.plan import Plan
+from pipeline.planning.segments import Segment
 from pipeline.seams import calm_start
-from pipeline.segments import Segment
 from pipeline.settings import Settings
 
 # What every pipeline of the family is made of.

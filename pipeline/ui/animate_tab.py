@@ -5,7 +5,7 @@ from typing import Any
 
 import gradio as gr
 
-from pipeline.media import MIDDLE
+from pipeline.given.media import MIDDLE
 from pipeline.model_spec import ModelSpec
 from pipeline.ui.composer import Composer, build_examples, build_prompt, build_rest
 from pipeline.ui.controls import Input

@@ -9,10 +9,10 @@ from gradio.processing_utils import save_file_to_cache
 from gradio.utils import get_upload_folder
 
 from pipeline.errors import BadRequest, NotFound, RunFailed
-from pipeline.job import Job, JobView
 from pipeline.library.marks import Marks
 from pipeline.library.runs import Run
-from pipeline.links import run_link
+from pipeline.queue.job import Job, JobView
+from pipeline.recipes.links import run_link
 from pipeline.ui.clips import clip_of
 from pipeline.ui.house import House
 from pipeline.visitors import Parent, Viewer, new_key

@@ -12,9 +12,9 @@ from pipeline.adapters import SUFFIX
 from pipeline.errors import BadRequest, NotFound, OnetakeError
 from pipeline.fields import replace_files
 from pipeline.library.runs import Run
-from pipeline.links import is_recipe, read_link
 from pipeline.models import get_model
-from pipeline.recipe import Opened, open_recipe, recipe_in, recipe_of, recipe_of_run, without_folders
+from pipeline.recipes.links import is_recipe, read_link
+from pipeline.recipes.recipe import Opened, open_recipe, recipe_in, recipe_of, recipe_of_run, without_folders
 from pipeline.store import RUN
 from pipeline.ui.clip_field import offered
 from pipeline.ui.clips import Clip

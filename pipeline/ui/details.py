@@ -5,10 +5,10 @@ from html import escape
 from pathlib import Path
 
 from pipeline.errors import BadRequest
-from pipeline.links import link_of, run_link
 from pipeline.models import get_model
-from pipeline.recipe import recipe_of
-from pipeline.segments import Kept, Part
+from pipeline.planning.segments import Kept, Part
+from pipeline.recipes.links import link_of, run_link
+from pipeline.recipes.recipe import recipe_of
 from pipeline.ui.clips import Clip
 
 RECIPE_COPIED = "Copied. Whoever opens it finds this page filled in and ready, and makes the take anew."

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 import gradio as gr
 
 from pipeline.errors import BadRequest, OnetakeError
-from pipeline.links import run_in
+from pipeline.recipes.links import run_in
 
 LINK_GONE = "This link leads to a take that is private or deleted. Ask whoever sent it to publish it, or make your own."
 

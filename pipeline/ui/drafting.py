@@ -7,10 +7,10 @@ from typing import Any
 
 from pipeline.errors import BadRequest
 from pipeline.halfway import Stopped
-from pipeline.job import Job
 from pipeline.library.runs import Run, stopped_at
 from pipeline.models import get_model
 from pipeline.plan import Plan
+from pipeline.queue.job import Job
 from pipeline.quota import gpu_seconds
 from pipeline.ui.house import House
 from pipeline.ui.screen import spoken

@@ -7,7 +7,7 @@ from typing import Any
 from gradio.events import api
 
 from pipeline.errors import BadRequest
-from pipeline.job import Job
+from pipeline.queue.job import Job
 from pipeline.ui.answers import MADE, Caller
 from pipeline.ui.api import fields_of
 from pipeline.ui.drafting import begin, finish

@@ -10,7 +10,7 @@ from typing import Any
 import gradio as gr
 
 from pipeline.errors import NotFound, OnetakeError
-from pipeline.job import Job, JobView
+from pipeline.queue.job import Job, JobView
 from pipeline.ui import clips
 from pipeline.ui.desk import Desk, refusal
 from pipeline.ui.doors import LINK_GONE, run_asked

@@ -12,16 +12,16 @@ from pipeline.errors import NotDownloaded
 from pipeline.fetches import Fetches
 from pipeline.hub.downloads import commit_of, not_downloaded
 from pipeline.hub.loras import fetch_lora, find_lora
-from pipeline.job import Job
 from pipeline.jobs import Jobs
 from pipeline.memory import Machine
 from pipeline.model_spec import ModelSpec
 from pipeline.models import EMBEDDED, MODELS, default_model, get_model
 from pipeline.plan import Plan, make_plan
+from pipeline.planning.speed import Speed
+from pipeline.queue.job import Job
 from pipeline.quota import gpu_seconds
 from pipeline.request import Request, parse_request, sources_of, with_sources
 from pipeline.settings import Settings
-from pipeline.speed import Speed
 from pipeline.store import Store
 from pipeline.ui.rows import Rows
 from pipeline.ui.warmup import WarmUp

@@ -6,8 +6,8 @@ from html import escape
 from itertools import takewhile
 from math import ceil
 
-from pipeline.job import JobView
 from pipeline.plan import Plan
+from pipeline.queue.job import JobView
 from pipeline.sheet import Print, Sheet
 from pipeline.ui.clips import Clip
 from pipeline.ui.screen import animated, bar, going_on, spoken, time_left

@@ -4,7 +4,7 @@ import time
 from collections.abc import Sequence
 from html import escape
 
-from pipeline.job import JobView
+from pipeline.queue.job import JobView
 from pipeline.ui.screen import going_on, spoken, time_left
 
 # Clicks on the cards reach Python as events with the job's id.

@@ -10,7 +10,7 @@ from gradio.utils import get_upload_folder
 from pipeline.adapters import hub_id
 from pipeline.errors import BadRequest
 from pipeline.latents import is_latents
-from pipeline.links import run_in
+from pipeline.recipes.links import run_in
 from pipeline.request import SOURCES
 from pipeline.store import RUN
 

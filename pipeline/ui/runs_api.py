@@ -5,12 +5,12 @@ from typing import Annotated, Any
 import gradio as gr
 from pydantic import Field
 
-from pipeline import links
 from pipeline.errors import BadRequest
 from pipeline.library.index import Only, Sort
 from pipeline.library.runs import Run
-from pipeline.links import is_recipe, link_of, run_in, run_link
-from pipeline.recipe import recipe_of_run, without_folders
+from pipeline.recipes import links
+from pipeline.recipes.links import is_recipe, link_of, run_in, run_link
+from pipeline.recipes.recipe import recipe_of_run, without_folders
 from pipeline.ui.answers import Caller
 from pipeline.ui.endpoints import add_endpoint
 from pipeline.ui.house import House

@@ -8,8 +8,8 @@ from html import escape
 import numpy as np
 from PIL import Image
 
-from pipeline.job import JobView
 from pipeline.plan import Plan
+from pipeline.queue.job import JobView
 from pipeline.ui.clips import Clip
 
 EMPTY = """

@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 from gradio.blocks import Block
 
-from pipeline.job import JobView
+from pipeline.queue.job import JobView
 from pipeline.ui import details, library, screen
 from pipeline.ui.clips import Clip
 from pipeline.ui.family import family_tree

@@ -84,24 +84,7 @@ def expect_filled(page: Page, words: str) -> None:
     expect(page.locator("#text-frames input")).to_have_value("9")
 
 
-def test_links_and_files_lead_elsewhere_to_the_same_take(page: Page, fresh: Page, tmp_path: Path) -> None:
-    words = "a red ball & a <b>cube</b>, 100% on snow?"
-    made(page, words, seed="18446744073709551615", steps="3", frames="9")
-    recipe, run = copied(page, "Copy recipe link"), copied(page, "Copy run link")
-    expect(page.locator("#links [role=status]")).to_contain_text("for you alone")
-    file = saved(page, tmp_path / "take.mp4")
-    assert recipe.startswith(page.url + "?task=text&prompt=a+red+ball+%26")
-
-    fresh.goto(recipe)
-    told = "This page is filled in from a link. Nothing runs until you press the button."
-    expect(fresh.locator("#opened p")).to_have_text(told)
-    expect(fresh.locator("#opened li")).to_have_count(0)
-    expect_filled(fresh, words)
-    expect_nothing_ran(fresh)
-    fresh.reload()
-    expect(fresh.locator("#text-prompt textarea")).to_have_value(words)
-    expect_nothing_ran(fresh)
-
+def expect_seen_once_published(page: Page, fresh: Page, run: str, words: str) -> None:
     fresh.goto(run)
     expect(fresh.locator("#stage [role=alert]")).to_contain_text(
         "private or deleted. Ask whoever sent it to publish it"
@@ -122,6 +105,26 @@ def test_links_and_files_lead_elsewhere_to_the_same_take(page: Page, fresh: Page
     page.get_by_role("button", name="Take back").click()
     expect(page.locator("#keeping")).to_contain_text("Only you see this take")
 
+
+def test_links_and_files_lead_elsewhere_to_the_same_take(page: Page, fresh: Page, tmp_path: Path) -> None:
+    words = "a red ball & a <b>cube</b>, 100% on snow?"
+    made(page, words, seed="18446744073709551615", steps="3", frames="9")
+    recipe, run = copied(page, "Copy recipe link"), copied(page, "Copy run link")
+    expect(page.locator("#links [role=status]")).to_contain_text("for you alone")
+    file = saved(page, tmp_path / "take.mp4")
+    assert recipe.startswith(page.url + "?task=text&prompt=a+red+ball+%26")
+
+    fresh.goto(recipe)
+    told = "This page is filled in from a link. Nothing runs until you press the button."
+    expect(fresh.locator("#opened p")).to_have_text(told)
+    expect(fresh.locator("#opened li")).to_have_count(0)
+    expect_filled(fresh, words)
+    expect_nothing_ran(fresh)
+    fresh.reload()
+    expect(fresh.locator("#text-prompt textarea")).to_have_value(words)
+    expect_nothing_ran(fresh)
+
+    expect_seen_once_published(page, fresh, run, words)
     fresh.goto(page.url.partition("?")[0])
     fresh.locator("#text-contract .promise").wait_for()
     drop(fresh, file)

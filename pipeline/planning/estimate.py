@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass, replace
 
-from pipeline.delivery import Pass, passes_flops, tokens_of
 from pipeline.frames import LEAD, decode_windows
 from pipeline.memory import SAYS, Placement, Policy, Work
 from pipeline.model_spec import ModelSpec
-from pipeline.speed import MARGINS, Amounts, Speed
+from pipeline.planning.delivery import Pass, passes_flops, tokens_of
+from pipeline.planning.speed import MARGINS, Amounts, Speed
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from PIL import Image, UnidentifiedImageError
 from PIL.Image import DecompressionBombError
 
 from pipeline.errors import BadRequest
-from pipeline.media import MIDDLE, MOST_PIXELS, Fit, Focus, fitted, read_picture, upright
+from pipeline.given.media import MIDDLE, MOST_PIXELS, Fit, Focus, fitted, read_picture, upright
 
 Frames = NDArray[np.uint8]
 Decoded = TypeVar("Decoded", av.VideoFrame, av.AudioFrame)

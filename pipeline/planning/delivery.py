@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from pipeline.frames import denoise_flops, latent_shape, scale_to
 from pipeline.model_spec import ModelSpec
-from pipeline.segments import Segment
+from pipeline.planning.segments import Segment
 
 Size = tuple[int, int]
 

@@ -7,12 +7,12 @@ from math import log
 from pathlib import Path
 
 from pipeline.errors import BadRequest
-from pipeline.footage import Excerpt, Footage, look_at_clip
 from pipeline.frames import seconds_of
+from pipeline.given.footage import Excerpt, Footage, look_at_clip
+from pipeline.given.media import Picture, look_at
 from pipeline.latents import is_latents, look_at_latents
-from pipeline.media import Picture, look_at
+from pipeline.planning.segments import Pin
 from pipeline.request import AnimateRequest, ClipRequest, FittedRequest, TransitionRequest
-from pipeline.segments import Pin
 
 Given = Picture | Footage
 

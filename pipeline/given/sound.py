@@ -13,7 +13,7 @@ from av.container import OutputContainer
 from numpy.typing import NDArray
 
 from pipeline.errors import BadRequest
-from pipeline.footage import frames_since, opened
+from pipeline.given.footage import frames_since, opened
 
 Samples = NDArray[np.float32]
 

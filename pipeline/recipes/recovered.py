@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from typing import Any
 
-from pipeline.footage import Excerpt
-from pipeline.layouts import SEAM_SECONDS
+from pipeline.given.footage import Excerpt
 from pipeline.models import MODELS
 from pipeline.plan import Plan
-from pipeline.segments import Kept, Segment
+from pipeline.planning.layouts import SEAM_SECONDS
+from pipeline.planning.segments import Kept, Segment
 
 
 def recovered(plan: Plan) -> dict[str, Any]:

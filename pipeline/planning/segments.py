@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from pipeline.footage import Excerpt
+from pipeline.given.footage import Excerpt
 from pipeline.request import Curve
 
 

@@ -6,7 +6,16 @@ from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from pipeline.errors import BadRequest
-from pipeline.recipe import Opened, Row, Weights, open_recipe, registry_row, unmarked, version_in, without_folders
+from pipeline.recipes.recipe import (
+    Opened,
+    Row,
+    Weights,
+    open_recipe,
+    registry_row,
+    unmarked,
+    version_in,
+    without_folders,
+)
 from pipeline.request import EXPECTED, SOURCES, TASKS
 
 FORMAT = 1

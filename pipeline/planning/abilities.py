@@ -2,7 +2,7 @@
 
 from pipeline.errors import CannotDo
 from pipeline.model_spec import ModelSpec
-from pipeline.segments import Segment
+from pipeline.planning.segments import Segment
 
 
 def check_abilities(segment: Segment, spec: ModelSpec) -> None:

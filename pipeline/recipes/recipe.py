@@ -10,17 +10,17 @@ from typing import Any
 from pipeline.adapters import hub_id
 from pipeline.errors import BadRequest, CannotDo
 from pipeline.fields import files_in, replace_files, unsaid
-from pipeline.layouts import clip_length, lay_out
 from pipeline.library.runs import Run, take_name
 from pipeline.model_spec import ModelSpec
 from pipeline.models import EMBEDDED, MODELS
 from pipeline.plan import Plan
-from pipeline.recovered import recovered
+from pipeline.planning.layouts import clip_length, lay_out
+from pipeline.planning.segments import Kept
+from pipeline.planning.strengths import noise_level
+from pipeline.recipes.recovered import recovered
 from pipeline.request import SOURCES, TASKS, AnimateRequest, LoopRequest, Request, TextRequest, parse_request
-from pipeline.segments import Kept
 from pipeline.settings import VERSION
 from pipeline.store import RUN
-from pipeline.strengths import noise_level
 from pipeline.visitors import Parent
 
 MARK = 12

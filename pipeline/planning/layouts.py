@@ -4,11 +4,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from pipeline.errors import BadRequest, CannotDo
-from pipeline.footage import Excerpt, Footage
 from pipeline.frames import context_frames, frames_for, place_window, seconds_of, snap_frames
-from pipeline.media import Picture
+from pipeline.given.footage import Excerpt, Footage
+from pipeline.given.media import Picture
+from pipeline.given.sound import Sound
 from pipeline.model_spec import ModelSpec
-from pipeline.pins import Given, pins_of
+from pipeline.planning.pins import Given, pins_of
+from pipeline.planning.segments import Kept, Made, Part, Pin, Segment, Source
+from pipeline.planning.strengths import noise_level, strength_notes, taken_notes
 from pipeline.request import (
     AnimateRequest,
     ClipRequest,
@@ -17,9 +20,6 @@ from pipeline.request import (
     RestyleRequest,
     TransitionRequest,
 )
-from pipeline.segments import Kept, Made, Part, Pin, Segment, Source
-from pipeline.sound import Sound
-from pipeline.strengths import noise_level, strength_notes, taken_notes
 
 SEAM_SECONDS: Mapping[str, float] = {"short": 0.5, "normal": 1.0, "long": 2.0}
 TRANSITION_SECONDS = 1.0

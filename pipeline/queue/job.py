@@ -9,10 +9,10 @@ from typing import Any, Literal, get_args
 from pipeline.errors import Interrupted
 from pipeline.events import Again, Decoding, Loading, Pixels, Step, Waiting
 from pipeline.generate import Event, Finished
-from pipeline.ledger import UNFINISHED, Entry
 from pipeline.library.runs import Run
 from pipeline.plan import Plan
-from pipeline.turns import Ticket
+from pipeline.queue.ledger import UNFINISHED, Entry
+from pipeline.queue.turns import Ticket
 from pipeline.visitors import OF_THE_MACHINE, Origin
 
 State = Literal["queued", "running", "done", "stopped", "draft", "failed", "cancelled", "interrupted"]
