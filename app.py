@@ -17,10 +17,10 @@ import gradio as gr
 from fastapi import FastAPI
 
 from pipeline.backends.choice import open_backend
-from pipeline.downloads import is_here
 from pipeline.errors import OnetakeError
 from pipeline.fetches import Fetches
-from pipeline.hub import download
+from pipeline.hub.downloads import is_here
+from pipeline.hub.survey import download
 from pipeline.jobs import Jobs
 from pipeline.library.storage import Held
 from pipeline.models import default_model, get_model

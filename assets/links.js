@@ -48,7 +48,7 @@
       const shown = document.querySelector("#stage :is(.is-done, .is-trouble)");
       if (!shown) return;
       clearInterval(arriving);
-      shown.scrollIntoView({ block: "nearest" });
+      if (window.innerWidth <= 820) shown.scrollIntoView();
     }, 200);
   }
 

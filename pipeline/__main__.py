@@ -7,15 +7,15 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.commands import make_parser
-from pipeline.draft_commands import add_draft_commands
-from pipeline.driving import asked_by, open_studio
+from pipeline.cli.commands import make_parser
+from pipeline.cli.draft_commands import add_draft_commands
+from pipeline.cli.driving import asked_by, open_studio
+from pipeline.cli.model_commands import add_model_commands
+from pipeline.cli.terminal import say
 from pipeline.errors import BadRequest, Cancelled, NotFound, OnetakeError, RunFailed
-from pipeline.model_commands import add_model_commands
 from pipeline.plan import Plan
 from pipeline.request import parse_request
 from pipeline.settings import prepare_environment
-from pipeline.terminal import say
 
 BAD_REQUEST, FAILURE, STOPPED = 2, 1, 130
 

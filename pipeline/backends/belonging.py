@@ -6,9 +6,9 @@ from hashlib import sha256
 from pathlib import Path
 
 from pipeline.delivery import passes_of
-from pipeline.downloads import weights_mark
 from pipeline.errors import BadRequest, NotFound
 from pipeline.halfway import Halfway, Tensors, read_halfway
+from pipeline.hub.downloads import weights_mark
 from pipeline.models import get_model
 from pipeline.plan import Plan
 from pipeline.settings import Settings

@@ -17,10 +17,10 @@ from pipeline.backends.machine import look_at_machine
 from pipeline.backends.second_chance import SecondChance
 from pipeline.backends.steps import Steps
 from pipeline.backends.take import Take
-from pipeline.downloads import commit_of, is_here, model_folder
 from pipeline.errors import CannotDo
 from pipeline.events import IsCancelled, Latents, Listener, Loading, Pixels
 from pipeline.footage import Excerpt, read_clip
+from pipeline.hub.downloads import commit_of, is_here, model_folder
 from pipeline.latents import is_latents, read_latents
 from pipeline.media import fitted
 from pipeline.memory import Machine, Policy, choose, usual_work

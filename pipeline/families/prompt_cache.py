@@ -12,8 +12,8 @@ from uuid import uuid4
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from pipeline.downloads import model_folder
 from pipeline.families.family import TextEmbeds
+from pipeline.hub.downloads import model_folder
 from pipeline.model_spec import ModelSpec
 from pipeline.plan import Plan
 from pipeline.segments import Segment

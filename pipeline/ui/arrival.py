@@ -40,8 +40,8 @@ def wire_links(page: gr.Blocks, desk: Desk) -> None:
     """Connect the address of the page, the button for files, and the one that uses a take again."""
     arrival, file = Arrival(desk), desk.doors.file
     page.load(arrival.open_link, desk.visitor, desk.restored, **AT_ONCE)
-    everything = [*desk.restored, *desk.stage.outputs, desk.seen, desk.header, *desk.surroundings]
-    file.upload(arrival.open_file, [file, desk.visitor], everything, **AT_ONCE)
+    everything = dict.fromkeys([*desk.restored, *desk.outputs, *desk.surroundings])
+    file.upload(arrival.open_file, [file, desk.visitor], list(everything), **AT_ONCE)
     desk.stage.again.click(arrival.use_again, [desk.stage.shown, desk.visitor], desk.restored, **AT_ONCE)
 
 

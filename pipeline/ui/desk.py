@@ -11,12 +11,12 @@ from gradio.components import Component
 
 from pipeline.errors import NotFound, OnetakeError
 from pipeline.fields import replace_files
+from pipeline.hub.remembered import licence_accepted
 from pipeline.job import JobView
 from pipeline.library.marks import UNMARKED
 from pipeline.model_spec import ModelSpec
 from pipeline.models import EMBEDDED, get_model
 from pipeline.recipe import open_recipe, recipe_of
-from pipeline.remembered import licence_accepted
 from pipeline.sheet import Sheet, sheet_of
 from pipeline.ui import clips, details, prints
 from pipeline.ui.clip_field import offered

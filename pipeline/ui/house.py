@@ -8,10 +8,10 @@ from typing import Any
 from PIL import Image
 
 from pipeline.backends.choice import Device
-from pipeline.downloads import commit_of, not_downloaded
 from pipeline.errors import NotDownloaded
 from pipeline.fetches import Fetches
-from pipeline.hub_loras import fetch_lora, find_lora
+from pipeline.hub.downloads import commit_of, not_downloaded
+from pipeline.hub.loras import fetch_lora, find_lora
 from pipeline.job import Job
 from pipeline.jobs import Jobs
 from pipeline.memory import Machine

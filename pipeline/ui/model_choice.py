@@ -8,8 +8,8 @@ import gradio as gr
 from gradio.components import Component
 
 from pipeline.errors import OnetakeError
+from pipeline.hub.remembered import accept_licence
 from pipeline.models import EMBEDDED, get_model
-from pipeline.remembered import accept_licence
 from pipeline.ui.composer import Composer
 from pipeline.ui.desk import Desk, refusal
 from pipeline.ui.stage import Updates

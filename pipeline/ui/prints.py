@@ -114,7 +114,7 @@ def _cell(shown: Shown, name: str) -> str:
     else:
         state, picture, does = _broken(shown)
     label = f'<q title="{shown.words}">{escape(name)}</q>' if name else ""
-    seed = f"<small>seed {shown.print.plan.seed}</small>"
+    seed = f'<small title="seed {shown.print.plan.seed}">seed {shown.print.plan.seed}</small>'
     return f'<li class="print is-{state}">{picture}<div class="named">{label}<p>{seed}{does}</p></div></li>'
 
 

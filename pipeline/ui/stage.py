@@ -119,7 +119,7 @@ def build_stage() -> Stage:
             stop = gr.Button("Stop", elem_id="stop", variant="stop", min_width=90, scale=0)
         with gr.Row(elem_id="result", visible=False) as result:
             download = gr.HTML(elem_id="download-slot")
-            again = _action("Use again", "again", 110)
+            again = _action("Use again", "again", 130)
             go_on = _action("Go on from its end", "go-on", 180)
             carries = {task: _action(label, f"carry-{task}", 90) for task, label in ONWARD.items()}
         links, keeping = gr.HTML(elem_id="links"), gr.HTML(elem_id="keeping")

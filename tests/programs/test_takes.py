@@ -129,7 +129,7 @@ def test_drafts_are_begun_and_one_is_finished(mine: Program) -> None:
     with pytest.raises(AppError, match="has all of its steps"):
         mine("finish_run", whole["id"])
     assert [run["state"] for run in mine("finish_runs", [drafts[0]["run"]])["runs"]] == ["done"]
-    with pytest.raises(AppError, match="waiting|place"):
+    with pytest.raises(AppError, match=r"waiting|place"):
         mine("make_drafts", "a ball", seeds=16, **{**SMALL, "steps": 100})
     assert mine("list_jobs")["jobs"] == [], "all are queued, or none"
 

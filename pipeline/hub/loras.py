@@ -4,11 +4,11 @@ from huggingface_hub import HfApi
 from huggingface_hub.hf_api import ModelInfo, RepoSibling
 
 from pipeline.adapters import SUFFIX, hub_id
-from pipeline.downloads import cache_of
 from pipeline.errors import BadRequest, DownloadFailed
-from pipeline.hub import PATIENCE, SPARE, file_of, free_at, gigabytes, told
+from pipeline.hub.downloads import cache_of
+from pipeline.hub.survey import PATIENCE, SPARE, file_of, free_at, gigabytes, told
+from pipeline.hub.transfer import Patience, fetch
 from pipeline.settings import Settings
-from pipeline.transfer import Patience, fetch
 
 # Those of the largest models at a high rank stay under it; a whole model does not.
 MOST_BYTES = 4 * 10**9

@@ -22,12 +22,12 @@ from huggingface_hub.errors import (
 from huggingface_hub.hf_api import RepoSibling
 from huggingface_hub.utils._headers import build_hf_headers
 
-from pipeline.downloads import COMMIT, INDEX, Part, cache_of, components_in, parts_of
 from pipeline.errors import DownloadFailed
+from pipeline.hub.downloads import COMMIT, INDEX, Part, cache_of, components_in, parts_of
+from pipeline.hub.remembered import record_commit, recorded_commit
+from pipeline.hub.transfer import HubFile, IsStopped, Patience, fetch
 from pipeline.model_spec import ModelSpec
-from pipeline.remembered import record_commit, recorded_commit
 from pipeline.settings import Settings
-from pipeline.transfer import HubFile, IsStopped, Patience, fetch
 
 OnProgress = Callable[[int, int], None]
 PATIENCE = Patience()

@@ -8,8 +8,8 @@ from hashlib import sha256
 from pathlib import Path
 
 from pipeline.errors import NotDownloaded
+from pipeline.hub.remembered import recorded_commit
 from pipeline.model_spec import ModelSpec
-from pipeline.remembered import recorded_commit
 from pipeline.settings import Settings
 
 INDEX = "model_index.json"

@@ -7,10 +7,11 @@ from functools import partial
 from typing import Any
 
 from pipeline.backends.choice import Device, open_backend
-from pipeline.downloads import is_here, not_downloaded
+from pipeline.cli.terminal import say, show_progress, stop_on_interrupt
 from pipeline.errors import RunFailed
 from pipeline.events import Again, Decoding, Loading, Step, Told, Waiting
-from pipeline.hub_loras import fetch_lora, find_lora
+from pipeline.hub.downloads import is_here, not_downloaded
+from pipeline.hub.loras import fetch_lora, find_lora
 from pipeline.library.runs import Run
 from pipeline.model_spec import ModelSpec
 from pipeline.models import default_model, get_model
@@ -19,7 +20,6 @@ from pipeline.request import Request, with_sources
 from pipeline.settings import Settings
 from pipeline.speed import Speed
 from pipeline.store import Store
-from pipeline.terminal import say, show_progress, stop_on_interrupt
 from pipeline.visitors import OF_THE_MACHINE, Origin
 
 

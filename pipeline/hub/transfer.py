@@ -15,8 +15,8 @@ from huggingface_hub import get_session, hf_hub_url, hf_raise_for_status
 from huggingface_hub.errors import HfHubHTTPError
 from huggingface_hub.utils._headers import build_hf_headers
 
-from pipeline.downloads import cache_of
 from pipeline.errors import Cancelled, DownloadFailed
+from pipeline.hub.downloads import cache_of
 from pipeline.settings import Settings
 
 CHUNK = 2**20

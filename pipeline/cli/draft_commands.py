@@ -6,12 +6,12 @@ import secrets
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from pipeline.commands import add_running, add_sampling
-from pipeline.driving import Studio, asked_by, open_studio
+from pipeline.cli.commands import add_running, add_sampling
+from pipeline.cli.driving import Studio, asked_by, open_studio
+from pipeline.cli.terminal import say
 from pipeline.library.runs import Run, stopped_at
 from pipeline.models import get_model
 from pipeline.plan import Plan
-from pipeline.terminal import say
 from pipeline.variations import as_draft, draw_seeds, finishing, steps_of, variations
 from pipeline.visitors import Cell, Origin
 

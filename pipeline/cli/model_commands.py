@@ -8,14 +8,14 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-from pipeline.downloads import is_here
+from pipeline.cli.terminal import show_progress, stop_on_interrupt
 from pipeline.errors import BadRequest
-from pipeline.hub import Survey, download, gigabytes, survey
+from pipeline.hub.downloads import is_here
+from pipeline.hub.remembered import accept_licence, licence_accepted
+from pipeline.hub.survey import Survey, download, gigabytes, survey
 from pipeline.model_spec import ModelSpec
 from pipeline.models import MODELS, get_model
-from pipeline.remembered import accept_licence, licence_accepted
 from pipeline.settings import Settings
-from pipeline.terminal import show_progress, stop_on_interrupt
 
 SHOWN_EVERY_S = 0.5
 
