@@ -60,7 +60,7 @@
       playing = false;
       set(Number(input.target.value));
     });
-    view.querySelector("[data-close]").addEventListener("click", () => view.close());
+    view.querySelector("[data-shut]").addEventListener("click", () => view.close());
     view.addEventListener("click", (click) => { if (click.target === view) view.close(); });
     view.addEventListener("close", () => { for (const video of videos) video.pause(); });
     view.dataset.opened = "";

@@ -19,7 +19,7 @@ def comparison(clips: Sequence[Clip]) -> str:
     return (
         f'<dialog class="compare" data-at="{time.time_ns()}" aria-label="Compare {len(clips)} takes"><header>'
         f"<h2>Compare</h2><p>What differs is bold.</p>"
-        f'<button type="button" class="quiet" data-close>Close</button></header>'
+        f'<button type="button" class="quiet" data-shut>Close</button></header>'
         f'<div class="side-by-side" data-count="{len(clips)}">{figures}</div>{_transport(clips)}</dialog>'
     )
 
