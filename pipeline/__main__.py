@@ -11,6 +11,7 @@ from pipeline.cli.commands import make_parser
 from pipeline.cli.draft_commands import add_draft_commands
 from pipeline.cli.driving import asked_by, open_studio
 from pipeline.cli.model_commands import add_model_commands
+from pipeline.cli.run_commands import add_run_commands
 from pipeline.cli.terminal import say
 from pipeline.errors import BadRequest, Cancelled, NotFound, OnetakeError, RunFailed
 from pipeline.plan import Plan
@@ -47,6 +48,7 @@ def make(options: argparse.Namespace) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser, commands = make_parser()
     add_draft_commands(commands)
+    add_run_commands(commands)
     add_model_commands(commands)
     return parser
 

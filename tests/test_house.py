@@ -38,7 +38,7 @@ WITHOUT_TORCH = (
     *("planning.segments", "planning.speed", "planning.strengths", "planning.words", "plan", "variations"),
     *("quota", "history", "countdown", "library.storage", "store", "queue.job", "queue.ledger", "queue.turns", "jobs"),
     *("sheet", "recipes.links", "recipes.recipe", "recipes.recovered"),
-    *("cli.commands", "cli.model_commands", "cli.draft_commands", "__main__"),
+    *("cli.commands", "cli.model_commands", "cli.draft_commands", "cli.run_commands", "__main__"),
 )
 FOREIGN_TO_MOST = {"gradio": ("pipeline/ui/", "app.py"), "torch": ("pipeline/families/", "pipeline/tabletop/")}
 MOST_FILE_LINES, MOST_FUNCTION_LINES, MOST_PARAMETERS = 300, 50, 6
