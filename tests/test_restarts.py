@@ -1,14 +1,7 @@
-"""Jobs over the end of an app: as it closes, and as it is killed in the middle, with many visitors."""
-
-import os
-import signal
-from collections import Counter
-from pathlib import Path
+"""Jobs over the end of an app, and its next start."""
 
 import pytest
-from app_server import Server, running_app
 from conftest import MakePlan
-from crowd import ask, crowd, mean_waits, rows, visitors, wait_for
 from test_jobs import LONG, last, stepping
 
 from pipeline.backends.local import LocalBackend
@@ -17,11 +10,7 @@ from pipeline.generate import generate
 from pipeline.jobs import Jobs
 from pipeline.queue.ledger import Entry, Ledger
 from pipeline.store import Store
-from pipeline.visitors import Origin, Viewer, owner_of
-
-TEN = visitors(10)
-# Of the second app: waiting jobs, of which one visitor may have half.
-SHORT_QUEUE = 6
+from pipeline.visitors import Origin, Viewer
 
 
 def test_closing_interrupts_the_running_job_and_leaves_the_waiting_to_the_next_start(
@@ -108,63 +97,3 @@ def test_where_devices_are_lent_a_restart_cannot_go_on(store: Store, backend: Lo
     (view,) = jobs.left_over()
     assert (view.state, view.error) == ("interrupted", "The app was stopped before this had begun. Run it again.")
     jobs.close()
-
-
-def all_are_made_once(server: Server) -> None:
-    answers = crowd(server.url, TEN, each=4)
-    assert {kind for kind, _ in answers} == {"complete"}
-    made = [run["id"] for _, (_, run) in answers]
-    jobs = rows(server.home)
-    assert sorted(made) == sorted(job["run"] for job in jobs) == sorted(run.id for run in Store(server.home).list())
-    assert len(set(made)) == 40
-    assert Counter(job["owner"] for job in jobs) == {owner_of(key): 4 for key in TEN}
-    waits = mean_waits(jobs)
-    print(f"mean waits of ten visitors: {min(waits):.2f} to {max(waits):.2f} s")
-    assert max(waits) <= 2 * min(waits)
-
-
-def kill_with_jobs(server: Server) -> None:
-    ask(server.url, TEN[0], steps=100, frames=97, width=128, height=128)
-    wait_for(lambda: bool(rows(server.home, state="running")))
-    for key in (TEN[0], TEN[0], TEN[1], TEN[2]):
-        ask(server.url, key)
-    wait_for(lambda: len(rows(server.home, state="queued")) == 4)
-    os.kill(server.process.pid, signal.SIGKILL)
-    server.process.wait()
-
-
-def what_waited_is_made(server: Server) -> None:
-    (cut,) = rows(server.home, state="interrupted")
-    assert (cut["owner"], cut["run"]) == (owner_of(TEN[0]), None)
-    assert cut["error"].endswith("Run it again.")
-    wait_for(lambda: len(rows(server.home, state="done")) == 44)
-    assert sorted(job["id"] for job in rows(server.home, state="done")) == sorted(
-        run.id for run in Store(server.home).list()
-    )
-    after = [job["owner"] for job in sorted(rows(server.home)[-4:], key=lambda job: job["started"])]
-    assert after == [owner_of(TEN[number]) for number in (1, 2, 0, 0)]
-    assert not list((server.home / ".unfinished").iterdir())
-
-
-def who_is_refused_is_told(server: Server) -> None:
-    before = len(Store(server.home).list())
-    answers = crowd(server.url, TEN, each=4)
-    made = [data[1]["id"] for kind, data in answers if kind == "complete"]
-    said = [str(data) for kind, data in answers if kind == "error"]
-    assert len(made) + len(said) == 40
-    assert len(made) >= SHORT_QUEUE
-    assert said
-    full, own = "6 videos are waiting already. Try again in a minute.", "3 videos of yours are waiting already."
-    assert all(full in words or own in words for words in said)
-    assert len(set(made)) == len(made) == len(Store(server.home).list()) - before
-
-
-def test_nothing_accepted_is_lost_or_made_twice(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with running_app(tmp_path) as server:
-        all_are_made_once(server)
-        kill_with_jobs(server)
-    with running_app(tmp_path, ONETAKE_MAX_QUEUE=str(SHORT_QUEUE)) as server:
-        what_waited_is_made(server)
-        who_is_refused_is_told(server)
-    with capsys.disabled():
-        print(f"  {capsys.readouterr().out.strip()}")
