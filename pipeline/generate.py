@@ -96,7 +96,7 @@ def _write(draft: Draft, take: Take, emit: Tell) -> tuple[dict[str, float], floa
     started = time.perf_counter()
     plan = draft.plan
     reel = _Reel(check_clip(take.frames), plan.num_frames, emit)
-    recipe = {"app": "Onetake", "version": VERSION, "plan": plan.to_recipe()} | _weights(take) | _parents(draft)
+    recipe = {"app": "Onetake", "version": VERSION, "plan": plan.to_recipe()} | _weights(take)
     whole = reel if draft.told_by_latents else kept_whole(reel, draft.unmarked, plan.fps, plan.sound)
     write_clip(resized(whole, plan.delivered), draft.clip, plan.fps, recipe, plan.sound, plan.task == "loop")
     write_poster(reel.poster, draft.poster)
@@ -165,12 +165,6 @@ def _unfinished(plan: Plan, take: Take) -> str:
 
 def _weights(take: Take) -> dict[str, str]:
     return {"revision": take.revision} if take.revision else {}
-
-
-def _parents(draft: Draft) -> dict[str, Any]:
-    """Return the ids of the runs that a take was made from, by which those who may see them find them."""
-    ids = [parent.run for parent in draft.origin.parents]
-    return {"parents": ids} if ids else {}
 
 
 def _measured(plan: Plan, measures: dict[str, float]) -> Iterator[str]:

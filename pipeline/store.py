@@ -20,6 +20,7 @@ from pipeline.history import measured_speed
 from pipeline.latents import is_latents
 from pipeline.library.folders import local_disk, move_folder, size_of
 from pipeline.library.index import INDEX, ORDERS, Index, Only, Sort, visible
+from pipeline.library.lineage import those_seen
 from pipeline.library.marks import Marks, read_marks, write_marks
 from pipeline.library.media_keys import media_key, opens
 from pipeline.library.runs import LAST, POSTER, RUN_FILE, Draft, Run, run_from
@@ -165,11 +166,16 @@ class Store:
         return run
 
     def seen(self, run_id: str, viewer: Viewer) -> Run:
-        """Return a run that a viewer may see: one of theirs, or a published one; raise NotFound for all others."""
+        """Return a run that a viewer may see: one of theirs, or a published one; raise NotFound for all others.
+
+        What a run of somebody else was made from is told as far as that may be seen too.
+        """
         run = self.get(run_id)
-        if not (viewer.owns(run.owner) or self.marks(run_id).published):
+        if viewer.owns(run.owner):
+            return run
+        if not self.marks(run_id).published:
             raise NotFound(NO_RUN.format(run_id))
-        return run
+        return replace(run, parents=those_seen(run.parents, lambda each: self.seen(each, viewer)))
 
     def children(self, run_id: str) -> tuple[Parent, ...]:
         """Return the runs that were made from one, and how, whoever owns them."""

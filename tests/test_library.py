@@ -140,6 +140,18 @@ def test_what_a_published_run_was_made_from_is_not_published(store: Store, tmp_p
     assert str(store.home) not in repr(theirs)
 
 
+def test_the_runs_that_a_published_one_was_made_from_are_told_as_far_as_they_are_seen(store: Store) -> None:
+    private, public = (keep_run(store, plan_of(), ANNA.owner) for _ in range(2))
+    kin = tuple(Parent(run.id, "restyled from") for run in (private, public))
+    run = keep_run(store, plan_of(), ANNA.owner, kin)
+    for each in (public, run):
+        store.mark(each.id, ANNA, published=True)
+    assert store.seen(run.id, ANNA).parents == kin
+    assert store.seen(run.id, BERT).parents == kin[1:]
+    store.delete([public.id], ANNA)
+    assert store.seen(run.id, BERT).parents == ()
+
+
 def test_own_runs_are_known_before_the_same_ones_of_others(store: Store, tmp_path: Path) -> None:
     his, hers = keep_run(store, plan_of(), BERT.owner), keep_run(store, plan_of(), ANNA.owner)
     assert hers.sha256 == his.sha256

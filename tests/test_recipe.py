@@ -110,8 +110,8 @@ def test_runs_that_it_was_made_from_stay_runs(tmp_path: Path) -> None:
     assert open_recipe(recipe_of(plan)).fields["first"] == kept
     fields = open_recipe(recipe_of(plan, parents)).fields
     assert (fields["first"], fields["second"]) == ("run:abcdef0123", str(tmp_path / "b.mp4"))
-    told = recipe_in({"plan": plan.to_recipe(), "parents": ["abcdef0123"]})
-    assert (told["first"], told["second"]) == ("run:abcdef0123", "b.mp4")
+    told = recipe_in({"plan": plan.to_recipe()})
+    assert (told["first"], told["second"]) == ("take-abcdef.mp4", "b.mp4")
 
 
 def test_the_version_is_that_of_the_project() -> None:
@@ -143,7 +143,7 @@ def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 
 @pytest.mark.parametrize("name", WORTHWHILE)
 def test_a_strangers_recipe_opens_or_is_refused_in_one_line(name: str, files: Find) -> None:
-    whole = {"plan": made(ASKED[name], files).to_recipe(), "parents": ["a"], "revision": "b", "version": "0.1.0"}
+    whole = {"plan": made(ASKED[name], files).to_recipe(), "revision": "b", "version": "0.1.0"}
     said: list[str] = []
     for place in places(json.loads(json.dumps(whole)))[1:]:
         for value in HOSTILE:

@@ -1,8 +1,9 @@
 """What a run was made from and what was made from it, as far as somebody may see."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from pipeline.errors import NotFound
 from pipeline.library.runs import Run
 from pipeline.visitors import Parent
 
@@ -38,3 +39,16 @@ def branches(run: Run, see: See, beyond: Next, generations: int = GENERATIONS) -
         return Branches(more=len(seen))
     kin = (Kin(other, how, branches(other, see, beyond, generations - 1)) for other, how in seen[:ABREAST])
     return Branches(tuple(kin), max(len(seen) - ABREAST, 0))
+
+
+def those_seen(kin: Iterable[Parent], see: Callable[[str], object]) -> tuple[Parent, ...]:
+    """Return those whose runs can be seen; `see` raises NotFound for the others."""
+    return tuple(each for each in kin if _is_seen(each.run, see))
+
+
+def _is_seen(run_id: str, see: Callable[[str], object]) -> bool:
+    try:
+        see(run_id)
+    except NotFound:
+        return False
+    return True

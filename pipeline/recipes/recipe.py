@@ -76,8 +76,7 @@ def recipe_of_run(run: Run) -> dict[str, Any]:
 def recipe_in(metadata: Mapping[str, Any]) -> dict[str, Any]:
     """Return the recipe in what a file holds; raise BadRequest for a broken one. Of its files only names are taken."""
     try:
-        parents = [Parent(str(run), "") for run in metadata.get("parents", ())]
-        recipe = recipe_of(Plan.from_json(metadata["plan"]), parents, str(metadata.get("revision", "")))
+        recipe = recipe_of(Plan.from_json(metadata["plan"]), weights=str(metadata.get("revision", "")))
         allowed = {*TASKS[recipe["task"]].model_fields, *BESIDE}
         found = without_folders({name: value for name, value in recipe.items() if name in allowed})
     except DAMAGE as error:

@@ -70,7 +70,8 @@ class Arrival:
             if (run := house.store.run_of(path, viewer)) is not None:
                 whose = "of yours" if viewer.owns(run.owner) else "that is published here"
                 shown = self.desk.put_on_stage(run.id, key, request.session_hash, RUN_GONE)
-                return shown | self._again(run, viewer, f"{name} is a take {whose}: the page is filled in from it.")
+                what = f"{name} is a take {whose}: the page is filled in from it."
+                return shown | self._again(house.store.seen(run.id, viewer), viewer, what)
             opened = open_recipe(recipe_in(_read(Path(path))), house.row, house.weights)
         except OnetakeError as error:
             return {self.desk.doors.opened: refused(error)}
