@@ -67,10 +67,7 @@ class Jobs:
         return self.submit_all([(plan, origin)])[0]
 
     def submit_all(self, asked: Sequence[tuple[Plan, Origin]]) -> tuple[Job, ...]:
-        """Put plans of one visitor in the queue, all or none of them; raise as `submit`.
-
-        Each takes a place: were several counted as one, a visitor could have the device for many turns of others.
-        """
+        """Put plans of one visitor in the queue, all or none; each takes a place and a turn. Raise as `submit`."""
         with self._wake:
             self._tidy()
             self._refuse_too_many(asked[0][1].owner, len(asked))
@@ -171,9 +168,11 @@ class Jobs:
         more = f", and {count} more do not fit" if count > 1 else ""
         if len(waiting) + count > self._max_queue:
             raise QueueFull(f"{len(waiting)} videos are waiting already{more}. Try again in a minute.")
-        if own + count > self.most_of_one:
-            hint = "Wait until some have begun, or ask for fewer" if more else "Wait until one has begun, or cancel one"
-            raise QueueFull(f"{own} videos of yours are waiting already{more}. {hint}.")
+        if own + count > self.most_of_one and more:
+            what = f"{count} videos do not fit: {own} of yours are waiting, and {self.most_of_one} is the most"
+            raise QueueFull(f"{what}. Ask for fewer, or wait until some have begun.")
+        if own >= self.most_of_one:
+            raise QueueFull(f"{own} videos of yours are waiting already. Wait until one has begun, or cancel one.")
 
     def _new_job(self, plan: Plan, origin: Origin) -> Job:
         self._number += 1

@@ -59,6 +59,21 @@ def test_the_oldest_runs_that_nobody_marked_make_room_and_it_is_told(tmp_path: P
     assert store.storage.used() <= (store.storage.quota or 0)
 
 
+def test_drafts_go_before_takes_however_old_these_are(tmp_path: Path) -> None:
+    store, _ = home_of(tmp_path, 2, room_for=4.5)
+    drafts = [keep_run(store, plan_of(f"draft {number}"), ANNA.owner, state="draft") for number in range(2)]
+    store.mark(drafts[1].id, ANNA, starred=True)
+    newest = keep_run(store, plan_of("newest"), ANNA.owner)
+    assert titles(store) == ["newest", "draft 1", "take 1", "take 0"]
+    assert newest.notes[-1].startswith("The oldest draft was removed, ")
+    keep_run(store, plan_of("more"), ANNA.owner, state="draft")
+    assert titles(store) == ["more", "newest", "draft 1", "take 1"]
+    smaller = Store(store.home, quota=(store.storage.quota or 0) - size_of(newest.file.parent))
+    last = keep_run(smaller, plan_of("last"), ANNA.owner)
+    assert titles(smaller) == ["last", "newest", "draft 1"]
+    assert last.notes[-1].startswith("The oldest draft and the oldest take were removed, ")
+
+
 def test_what_a_job_needs_stays(tmp_path: Path) -> None:
     store, runs = home_of(tmp_path, 3, room_for=3.5)
     store.held_by(lambda: Held(frozenset({str(runs[1].file.parent / "halfway")}), frozenset({runs[0].id})))

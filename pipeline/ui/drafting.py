@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from pipeline.errors import BadRequest
+from pipeline.errors import BadRequest, QueueFull
 from pipeline.halfway import Stopped
 from pipeline.library.runs import Run, stopped_at
 from pipeline.models import get_model
@@ -24,6 +24,9 @@ def promise(house: House, asked: Asked, seeds: int, viewer: Viewer) -> str:
     """Say in one line what drafts would come and what they cost; raise an OnetakeError for what is refused."""
     requests = variations(asked, _seeds(asked, seeds))
     prompts, count = len(requests) // seeds, len(requests)
+    if count > house.jobs.most_of_one:
+        what = f"{count} drafts do not fit: {house.jobs.most_of_one} videos of one visitor may wait at once"
+        raise QueueFull(f"{what}. Leave out some prompts, alternatives or seeds.")
     whole = house.plan({**asked, "prompt": requests[0].prompt, "seed": requests[0].seed}, viewer)
     draft = as_draft(whole, house.speed(get_model(whole.model)))
     what = _counted(count, "draft") + (f", {prompts} prompts × {_counted(seeds, 'seed')}" if prompts > 1 else "")

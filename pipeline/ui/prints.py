@@ -173,7 +173,8 @@ def _button(kind: str, attributes: str, inside: str) -> str:
 def _under(shown: Iterable[Shown], plans: Sequence[Plan]) -> str:
     """Return what stands under a sheet: what all show, and what becomes of those that are chosen."""
     prompts = len({plan.title for plan in plans})
-    words = plans[0].title if prompts == 1 else f"{prompts} prompts × {ceil(len(plans) / prompts)} seeds"
+    each = ceil(len(plans) / prompts)
+    words = plans[0].title if prompts == 1 else f"{prompts} prompts{f' × {each} seeds' if each > 1 else ''}"
     choosing = ""
     if any(each.print.waits for each in shown):
         hint = '<span data-hint aria-live="polite">Choose those that are to be finished</span>'
