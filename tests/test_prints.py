@@ -8,9 +8,9 @@ import pytest
 from seeded import TIMINGS, plan_of
 
 from pipeline.halfway import Stopped
-from pipeline.job import JobView
 from pipeline.library.runs import Run
 from pipeline.plan import Plan
+from pipeline.queue.job import JobView
 from pipeline.sheet import Print, Sheet
 from pipeline.ui.clips import Clip
 from pipeline.ui.prints import EMPTY, Shown, arranged, progress, spread
@@ -20,13 +20,13 @@ from pipeline.visitors import Cell, Origin
 
 def view_of(number: int, plan: Plan, **fields: object) -> JobView:
     fields = {"created": 1.0, "steps": plan.stop_after or plan.steps} | fields
-    return replace(JobView(f"job{number}", plan, Origin(cell=Cell("s", number))), **fields)  # type: ignore[arg-type]
+    return replace(JobView(f"job{number}", plan, Origin(cell=Cell("s", number))), **fields)
 
 
 def run_of(place: int, plan: Plan, state: str = "draft") -> Run:
     folder = Path(f"run{place}")
     files = (folder / "clip.mp4", folder / "poster.webp")
-    return Run(f"run{place}", "2026-01-01", plan, *files, state, (), TIMINGS, 1.0, cell=Cell("s", place))  # type: ignore[arg-type]
+    return Run(f"run{place}", "2026-01-01", plan, *files, state, (), TIMINGS, 1.0, cell=Cell("s", place))
 
 
 def shown(place: int, plan: Plan, state: str | None = None, job: JobView | None = None) -> Shown:

@@ -8,9 +8,9 @@ import pytest
 from pipeline.backends.local import LocalBackend
 from pipeline.errors import BadRequest, NotFound, QueueFull
 from pipeline.fetches import Fetches
-from pipeline.job import Job
 from pipeline.jobs import Jobs
 from pipeline.library.runs import Run
+from pipeline.queue.job import Job
 from pipeline.settings import Settings
 from pipeline.sheet import Sheet, sheet_of
 from pipeline.store import Store
