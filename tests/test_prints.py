@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -18,18 +19,20 @@ from pipeline.ui.queue import queue_cards
 from pipeline.visitors import Cell, Origin
 
 
-def view_of(number: int, plan: Plan, **fields: object) -> JobView:
+def view_of(number: int, plan: Plan, **fields: Any) -> JobView:
     fields = {"created": 1.0, "steps": plan.stop_after or plan.steps} | fields
     return replace(JobView(f"job{number}", plan, Origin(cell=Cell("s", number))), **fields)
 
 
-def run_of(place: int, plan: Plan, state: str = "draft") -> Run:
+def run_of(place: int, plan: Plan, state: Literal["done", "stopped", "draft"] = "draft") -> Run:
     folder = Path(f"run{place}")
     files = (folder / "clip.mp4", folder / "poster.webp")
     return Run(f"run{place}", "2026-01-01", plan, *files, state, (), TIMINGS, 1.0, cell=Cell("s", place))
 
 
-def shown(place: int, plan: Plan, state: str | None = None, job: JobView | None = None) -> Shown:
+def shown(
+    place: int, plan: Plan, state: Literal["done", "stopped", "draft"] | None = None, job: JobView | None = None
+) -> Shown:
     run = run_of(place, plan, state) if state else None
     clip = Clip(f"media/run{place}/clip.mp4", "poster", plan, run_id=run.id) if run else None
     return Shown(Print(Cell("s", place), plan, run, job), clip, 4.0)
