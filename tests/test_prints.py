@@ -18,13 +18,15 @@ from pipeline.ui.prints import EMPTY, Shown, arranged, progress, spread
 from pipeline.ui.queue import queue_cards
 from pipeline.visitors import Cell, Origin
 
+State = Literal["done", "stopped", "draft"]
+
 
 def view_of(number: int, plan: Plan, **fields: Any) -> JobView:
     fields = {"created": 1.0, "steps": plan.stop_after or plan.steps} | fields
     return replace(JobView(f"job{number}", plan, Origin(cell=Cell("s", number))), **fields)
 
 
-def run_of(place: int, plan: Plan, state: Literal["done", "stopped", "draft"] = "draft") -> Run:
+def run_of(place: int, plan: Plan, state: State = "draft") -> Run:
     folder = Path(f"run{place}")
     files = (folder / "clip.mp4", folder / "poster.webp")
     return Run(f"run{place}", "2026-01-01", plan, *files, state, (), TIMINGS, 1.0, cell=Cell("s", place))
