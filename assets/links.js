@@ -1,4 +1,4 @@
-// Addresses of takes are copied, files that were made here are dropped anywhere, and what was told is closed.
+// Addresses of takes are copied, and files that were made here are dropped anywhere.
 () => {
   const base = () => location.origin + location.pathname;
 
@@ -35,7 +35,6 @@
   document.addEventListener("click", (click) => {
     const button = click.target.closest?.("[data-copy], .copies");
     if (button) copy(button);
-    click.target.closest?.("[data-close]")?.closest("section").remove();
     // What is made is the visitor's own: a reload finds it, and not what the address led to.
     if (!click.target.closest?.(".the-make, .chip")) return;
     const kept = [...new URLSearchParams(location.search)].filter(([name]) => name.startsWith("__"));

@@ -27,6 +27,7 @@ from pipeline.visitors import Viewer
 
 Finder = Callable[[str], str | None]
 WAITS = "Nothing runs until you press the button."
+LISTED = 5
 # What the page has no field for, in words.
 WITHOUT_A_FIELD = {
     "at": "more than one picture in between",
@@ -121,7 +122,7 @@ class Arrival:
         hidden = () if composer.controls.memory.visible else ("memory",)
         told = {name: value for name, value in fields.items() if name not in hidden}
         filled = composer.fill(told, get_model(fields["model"]))
-        notes = [*opened.notes, *map(_missing, missing), *_lost(composer.lost(fields, filled))]
+        notes = [*opened.notes, *_missing(tuple(dict.fromkeys(missing))), *_lost(composer.lost(fields, filled))]
         line = filled_from(what or "This page is filled in from the take.", notes) if what or notes else ""
         return {**composer.choose(self.desk.tabs), **filled, self.desk.doors.opened: line}
 
@@ -134,11 +135,16 @@ def _read(path: Path) -> dict[str, Any]:
     raise BadRequest("file", f"{what} Drop it into a tab's field to work with it.")
 
 
-def _missing(source: str) -> str:
-    if source.startswith(RUN):
-        return f"It was made from the take {source.removeprefix(RUN)}, which is private or deleted: give another clip."
-    where = "under Advanced" if PurePath(source).suffix == SUFFIX else "into its field"
-    return f"{PurePath(source).name} was used too, and is not here: drop it {where}."
+def _missing(sources: tuple[str, ...]) -> Iterator[str]:
+    for source in sources[:LISTED]:
+        if source.startswith(RUN):
+            taken = source.removeprefix(RUN)
+            yield f"It was made from the take {taken}, which is private or deleted: give another clip."
+        else:
+            where = "under Advanced" if PurePath(source).suffix == SUFFIX else "into its field"
+            yield f"{PurePath(source).name} was used too, and is not here: drop it {where}."
+    if len(sources) > LISTED:
+        yield f"{len(sources) - LISTED} more files were used, and are not here."
 
 
 def _lost(names: tuple[str, ...]) -> Iterator[str]:

@@ -11,6 +11,10 @@ from pipeline.errors import BadRequest, OnetakeError
 from pipeline.recipes.links import run_in
 
 LINK_GONE = "This link leads to a take that is private or deleted. Ask whoever sent it to publish it, or make your own."
+# Emptied as the page knows it, for what is the same as before is not shown anew.
+CLOSES = """
+element.addEventListener('click', (click) => { if (click.target.closest('[data-close]')) props.value = ''; });
+"""
 
 
 @dataclass(frozen=True)
@@ -22,8 +26,8 @@ class Doors:
 
 
 def build_doors() -> Doors:
-    """Build both; assets/links.js closes the line, and hands the button what is dropped onto the page."""
-    opened = gr.HTML("", elem_id="opened")
+    """Build both; assets/links.js hands the button what is dropped onto the page."""
+    opened = gr.HTML("", elem_id="opened", js_on_load=CLOSES)
     # Any kind of file: what is none of ours is refused in words, not by a dialogue that hides it.
     return Doors(opened, gr.UploadButton("Open a file made here", elem_id="open-file", elem_classes="action", scale=0))
 
@@ -55,4 +59,4 @@ def refused(error: OnetakeError) -> str:
     return f'<section class="opened is-refused" role="alert"><p>{escape(str(error))}</p>{_CLOSE}</section>'
 
 
-_CLOSE = '<button type="button" data-close="opened" aria-label="Close this note">×</button>'
+_CLOSE = '<button type="button" data-close aria-label="Close this note">×</button>'
