@@ -14,9 +14,11 @@ from pipeline.cli.model_commands import add_model_commands
 from pipeline.cli.run_commands import add_run_commands
 from pipeline.cli.terminal import say
 from pipeline.errors import BadRequest, Cancelled, NotFound, OnetakeError, RunFailed
+from pipeline.library.lineage import parents_in
 from pipeline.plan import Plan
 from pipeline.request import parse_request
 from pipeline.settings import prepare_environment
+from pipeline.visitors import Origin
 
 BAD_REQUEST, FAILURE, STOPPED = 2, 1, 130
 
@@ -35,11 +37,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def make(options: argparse.Namespace) -> int:
     """Make a video by the task of the command."""
     studio = open_studio(options)
-    plan = studio.plan(parse_request({**asked_by(options), "seed": options.seed}))
+    request = parse_request({**asked_by(options), "seed": options.seed})
+    plan, parents = studio.plan(request), parents_in(request, studio.store.run_of)
     _check_output(options.output, plan)
     studio.check_model(plan)
     say(plan.contract(), *plan.notes)
-    run = studio.drive(plan)
+    run = studio.drive(plan, Origin(parents=parents))
     file = run.file if options.output is None else _copy(run.file, options.output)
     print(json.dumps(run.to_json() | {"file": str(file)}) if options.json else file)
     return 0 if run.state == "done" else STOPPED

@@ -38,6 +38,12 @@ def test_runs_are_listed_shown_linked_and_made_again(said: Said, tmp_path: Path)
         status, out, _ = said("rerun", what, "--json")
         assert status == 0
         assert np.array_equal(frames_of(json.loads(out)["file"]), frames_of(told["file"]))
+    joined = json.loads(said("loop", f"run:{oldest[0]}", "--seam", "short", "--steps", "3", "--json")[1])
+    assert joined["parents"] == [{"run": oldest[0], "how": "looped from"}]
+    again = json.loads(said("rerun", joined["id"], "--json")[1])
+    assert again["parents"] == joined["parents"]
+    assert np.array_equal(frames_of(again["file"]), frames_of(joined["file"]))
+    assert f"became    {again['id']} (looped from)" in said("show", oldest[0])[1]
     by_link = json.loads(said("rerun", recipe, "--seed", "9", "--json")[1])
     assert (by_link["plan"]["seed"], by_link["plan"]["width"]) == (9, 64)
     assert by_link["plan"]["segments"][0]["prompt"] == "a blue cube & a cone"

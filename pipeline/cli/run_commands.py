@@ -4,22 +4,25 @@ import argparse
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, get_args
 
 from pipeline.cli.commands import add_running
-from pipeline.cli.driving import open_studio
+from pipeline.cli.driving import Studio, open_studio
 from pipeline.cli.terminal import say
 from pipeline.errors import BadRequest, NotFound
+from pipeline.hub.downloads import commit_of, is_here
 from pipeline.library.index import Only, Sort
 from pipeline.library.runs import Run
+from pipeline.model_spec import ModelSpec
 from pipeline.recipes.links import is_recipe, link_of, read_link, run_in, run_link
-from pipeline.recipes.recipe import Opened, open_recipe, recipe_in, recipe_of_run, without_folders
+from pipeline.recipes.recipe import Opened, open_recipe, recipe_in, recipe_of, recipe_of_run, without_folders
 from pipeline.request import parse_request
 from pipeline.settings import Settings
 from pipeline.store import RUN, Store
 from pipeline.video import read_recipe
-from pipeline.visitors import EVERYTHING
+from pipeline.visitors import EVERYTHING, Origin, Parent
 
 STOPPED = 130
 LISTED = 20
@@ -102,27 +105,39 @@ def link(options: argparse.Namespace) -> int:
 def rerun(options: argparse.Namespace) -> int:
     """Make again what a run, a file or a link tells, and print the new file."""
     studio = open_studio(options)
-    opened = _opened(options.what, studio.store)
+    opened, parents = _opened(options.what, studio)
     seed = {} if options.seed is None else {"seed": options.seed}
     plan = studio.plan(parse_request(opened.fields | seed))
     studio.check_model(plan)
     say(plan.contract(), *dict.fromkeys((*opened.notes, *plan.notes)))
-    run = studio.drive(plan)
+    run = studio.drive(plan, Origin(parents=parents))
     print(json.dumps(run.to_json()) if options.json else run.file)
     return 0 if run.state == "done" else STOPPED
 
 
-def _opened(what: str, store: Store) -> Opened:
-    """Return the recipe of a run, a file or a link; raise NotFound, or BadRequest."""
+def _opened(what: str, studio: Studio) -> tuple[Opened, tuple[Parent, ...]]:
+    """Return the recipe of a run, a file or a link, and what a run was made from; raise NotFound, or BadRequest."""
+    weights = partial(_weights, settings=studio.settings)
     if is_recipe(what):
-        return read_link(what)
-    run_id = run_in(what) or _id(what)
+        return read_link(what, weights=weights), ()
+    run = _known(what, studio.store)
+    if run:
+        # Over the files that were kept with it.
+        return open_recipe(recipe_of(run.plan, weights=run.revision), weights=weights), run.parents
+    return open_recipe(recipe_in(read_recipe(Path(what))), weights=weights), ()
+
+
+def _known(what: str, store: Store) -> Run | None:
+    """Return the run of an id, a link or a file, None for a file of elsewhere; raise NotFound for nothing."""
     with suppress(NotFound):
-        return open_recipe(recipe_of_run(store.get(run_id)))
+        return store.get(run_in(what) or _id(what))
     if not Path(what).is_file():
         raise NotFound(f"There is no run and no file {what!r}. List the runs with: python -m pipeline runs")
-    known = store.run_of(what)
-    return open_recipe(recipe_of_run(known) if known else recipe_in(read_recipe(Path(what))))
+    return store.run_of(what)
+
+
+def _weights(spec: ModelSpec, settings: Settings) -> str:
+    return commit_of(spec, settings) if is_here(spec, settings) else ""
 
 
 def _told(run: Run) -> Iterator[Sequence[object]]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from pipeline.errors import NotFound
 from pipeline.library.runs import Run
+from pipeline.request import Request, sources_of
 from pipeline.visitors import Parent
 
 # Of a long history, the generations and the runs of each that fit under a stage.
@@ -13,6 +14,15 @@ ABREAST = 4
 
 See = Callable[[str], Run | None]
 Next = Callable[[Run], Sequence[Parent]]
+
+
+# How what a task makes descends from the runs that it was given.
+DESCENDS = {
+    "animate": "animated from",
+    "restyle": "restyled from",
+    "transition": "blended from",
+    "loop": "looped from",
+}
 
 
 @dataclass(frozen=True)
@@ -52,3 +62,9 @@ def _is_seen(run_id: str, see: Callable[[str], object]) -> bool:
     except NotFound:
         return False
     return True
+
+
+def parents_in(request: Request, run_of: Callable[[str], Run | None]) -> tuple[Parent, ...]:
+    """Return the runs that a request was given, each once; `run_of` tells which run a file is."""
+    runs = [run_of(path) for path in sources_of(request)]
+    return tuple(Parent(run_id, DESCENDS[request.task]) for run_id in dict.fromkeys(run.id for run in runs if run))

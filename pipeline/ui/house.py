@@ -13,6 +13,7 @@ from pipeline.fetches import Fetches
 from pipeline.hub.downloads import commit_of, not_downloaded
 from pipeline.hub.loras import fetch_lora, find_lora
 from pipeline.jobs import Jobs
+from pipeline.library.lineage import parents_in
 from pipeline.memory import Machine
 from pipeline.model_spec import ModelSpec
 from pipeline.models import EMBEDDED, MODELS, default_model, get_model
@@ -20,21 +21,13 @@ from pipeline.plan import Plan, make_plan
 from pipeline.planning.speed import Speed
 from pipeline.queue.job import Job
 from pipeline.quota import gpu_seconds
-from pipeline.request import Request, parse_request, sources_of, with_sources
+from pipeline.request import Request, parse_request, with_sources
 from pipeline.settings import Settings
 from pipeline.store import Store
 from pipeline.ui.rows import Rows
 from pipeline.ui.warmup import WarmUp
 from pipeline.video import read_frames
-from pipeline.visitors import Origin, Parent, Viewer, new_key, owner_of
-
-# How what a task makes descends from the runs that it was given.
-DESCENDS = {
-    "animate": "animated from",
-    "restyle": "restyled from",
-    "transition": "blended from",
-    "loop": "looped from",
-}
+from pipeline.visitors import Origin, Viewer, new_key, owner_of
 
 
 @dataclass(frozen=True)
@@ -115,17 +108,12 @@ class House:
         fetch = cache(partial(fetch_lora, settings=self.settings))
         plans = [self._plan(with_sources(request, keep, fetch)) for request in requests]
         self.check_model(plans[0])
-        return plans, Origin(viewer.owner, self._parents(requests[0], viewer))
+        return plans, Origin(viewer.owner, parents_in(requests[0], partial(self.store.run_of, viewer=viewer)))
 
     def check_model(self, plan: Plan) -> None:
         """Raise NotDownloaded where the files of a plan's model are not where plans are run."""
         if not self.is_here(spec := get_model(plan.model)):
             raise self.absent(spec)
-
-    def _parents(self, request: Request, viewer: Viewer) -> tuple[Parent, ...]:
-        """Return the runs that a request was given, each once."""
-        runs = [self.store.run_of(path, viewer) for path in sources_of(request)]
-        return tuple(Parent(run_id, DESCENDS[request.task]) for run_id in dict.fromkeys(run.id for run in runs if run))
 
     def absent(self, spec: ModelSpec) -> NotDownloaded:
         """Return the error for a model that is not here."""
