@@ -10,6 +10,8 @@ PAGE_ONLY: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidd
 AT_ONCE = PAGE_ONLY | {"queue": False}
 # Watching a job takes no place in a queue, because the jobs have their own.
 FOLLOWING = PAGE_ONLY | {"concurrency_limit": None}
+# What a page shows of no job, but of a sheet that is named behind it.
+ON_SHEET = "sheet"
 
 
 @dataclass(frozen=True)
