@@ -9,6 +9,9 @@ import pytest
 from app_server import Server, running_app
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from pipeline.store import Store
+from pipeline.visitors import MACHINE
+
 CHROMIUM = shutil.which("chromium")
 ARGS = [
     "--no-sandbox",
@@ -67,3 +70,13 @@ def page(browser: Browser, address: str, tmp_path: Path) -> Iterator[Page]:
     page.screenshot(path=tmp_path / "last.png")
     context.close()
     assert not faults
+
+
+@pytest.fixture
+def store(studio: Server) -> Iterator[Store]:
+    """The runs of the app. Those that a test adds belong to the machine, where everybody sees them: they go after it."""
+    store = Store(studio.home)
+    yield store
+    for run in store.list():
+        if run.owner == MACHINE:
+            shutil.rmtree(run.file.parent)

@@ -1,7 +1,6 @@
 """Takes side by side: they play in step, one timeline moves all of them, and what differs is bold."""
 
 import pytest
-from app_server import Server
 from playwright.sync_api import Page, expect
 from seeded import keep_run, plan_of
 
@@ -13,9 +12,8 @@ TIMES = "() => [...document.querySelectorAll('dialog.compare video')].map(video 
 PAUSED = "() => [...document.querySelectorAll('dialog.compare video')].map(video => video.paused)"
 
 
-@pytest.fixture(scope="module")
-def word(studio: Server) -> str:
-    store = Store(studio.home)
+@pytest.fixture
+def word(store: Store) -> str:
     for plan in (
         plan_of("sidebyside red", seed=1, frames=33),
         plan_of("sidebyside red", seed=2, frames=17),

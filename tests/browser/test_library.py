@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from app_server import Server
 from by_hand import type_into
 from playwright.sync_api import Locator, Page, expect
 from seeded import keep_run, plan_of
@@ -20,11 +19,6 @@ from pipeline.visitors import Parent
 
 Keep = Callable[..., Run]
 _numbers = count()
-
-
-@pytest.fixture
-def store(studio: Server) -> Store:
-    return Store(studio.home)
 
 
 @pytest.fixture
