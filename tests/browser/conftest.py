@@ -74,7 +74,7 @@ def page(browser: Browser, address: str, tmp_path: Path) -> Iterator[Page]:
 
 @pytest.fixture
 def store(studio: Server) -> Iterator[Store]:
-    """The runs of the app. Those that a test adds belong to the machine, where everybody sees them: they go after it."""
+    """The runs of the app. What a test adds belongs to the machine, so everybody sees it: it goes afterwards."""
     store = Store(studio.home)
     yield store
     for run in store.list():
