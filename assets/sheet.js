@@ -28,6 +28,16 @@
     say(hint, those.length ? `From where they stopped, about ${takes}` : "Choose those that are to be finished");
   };
 
+  // A button that goes, because its draft is being made, leaves the focus to the next one in its place.
+  let place = null;
+  const lost = () => document.activeElement === document.body || !document.activeElement;
+  document.addEventListener("focusin", (focus) => { place = focus.target.closest?.(".print")?.dataset.place ?? null; });
+  document.addEventListener("pointerdown", (down) => { if (!down.target.closest?.(".print")) place = null; });
+  const giveBack = () => {
+    if (place === null || !lost()) return;
+    document.querySelector(`.print[data-place="${place}"] button`)?.focus({ preventScroll: true });
+  };
+
   document.addEventListener("click", (click) => {
     const button = click.target.closest?.("button");
     if (!button) return;
@@ -46,6 +56,8 @@
   }, true);
 
   new MutationObserver((changes) => {
-    if (changes.some((change) => change.target.closest?.("#screen"))) show();
+    if (!changes.some((change) => change.target.closest?.("#screen"))) return;
+    show();
+    giveBack();
   }).observe(document.body, { childList: true, subtree: true, attributeFilter: ["aria-pressed", "disabled", "data-choose"] });
 }

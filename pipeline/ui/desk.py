@@ -26,7 +26,7 @@ from pipeline.ui.drafting import seconds_to_finish
 from pipeline.ui.header import header
 from pipeline.ui.house import House
 from pipeline.ui.offer import licence, offer
-from pipeline.ui.pages import Pages, Seen, called, named
+from pipeline.ui.pages import ON_SHEET, Pages, Seen, called, named
 from pipeline.ui.queue import queue_cards
 from pipeline.ui.stage import Stage, Updates
 from pipeline.visitors import Viewer
@@ -140,9 +140,7 @@ class Desk:
 
     def goes_on(self, view: JobView, viewer: Viewer) -> Updates:
         """Show how long a job takes that is on the stage already."""
-        if cell := view.origin.cell:
-            return {self.stage.progress: prints.progress(self.sheet(cell.sheet, viewer))}
-        return self.stage.goes_on(view)
+        return self.spread(cell.sheet, viewer) if (cell := view.origin.cell) else self.stage.goes_on(view)
 
     def sheet(self, sheet: str, viewer: Viewer) -> Sheet:
         """Return a visitor's sheet as it stands now."""
@@ -150,16 +148,15 @@ class Desk:
 
     def spread(self, sheet: str, viewer: Viewer) -> Updates:
         """Lay a sheet out on the stage."""
-        found = self.sheet(sheet, viewer)
-        shown = [
-            prints.Shown(
-                each,
-                clips.clip_of(each.run, self.house.store, viewer, UNMARKED) if each.run else None,
-                seconds_to_finish(self.house, each.plan),
-            )
-            for each in found.prints
-        ]
+        found, store = self.sheet(sheet, viewer), self.house.store
+        seconds = next((seconds_to_finish(self.house, each.plan) for each in found.prints if each.waits), 0.0)
+        made = [each.run and clips.clip_of(each.run, store, viewer, UNMARKED) for each in found.prints]
+        shown = [prints.Shown(each, clip, seconds) for each, clip in zip(found.prints, made, strict=True)]
         return self.stage.lay_out(prints.spread(shown), prints.progress(found))
+
+    def rest(self, sheet: str, viewer: Viewer) -> Updates:
+        """Lay a sheet out of which nothing is made; it stays there whatever else begins."""
+        return {**self.spread(sheet, viewer), self.seen: f"{ON_SHEET} {sheet}"}
 
     def follow_new(self, job_id: str, viewer: Viewer, seen: Seen | None, session: str | None) -> Updates:
         """Put a new job onto the stage, unless another one of the same visitor is there, which goes on before it."""

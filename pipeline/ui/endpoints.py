@@ -49,7 +49,7 @@ MEANS: Mapping[str, str] = {
     "loras": "LoRAs, each as {source, weight}: an uploaded .safetensors file or a Hub id, and -2 to 2.",
     "search": "Words that all occur in the prompt, model, seed, task or id.",
     "sort": "newest, oldest, longest or name.",
-    "only": "mine or starred for your own, published for what everybody sees, all for both.",
+    "only": "mine, takes, drafts or starred for your own, published for what everybody sees, all for both.",
     "limit": "How many to list.",
     "offset": "How many to leave out first.",
     "run": "A take: run: and its id, or its link.",

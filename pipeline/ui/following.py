@@ -37,7 +37,7 @@ def wire_following(page: gr.Blocks, desk: Desk) -> None:
     looking: Any = {"inputs": [desk.visitor, desk.seen, desk.stage.shown], "outputs": everything, **AT_ONCE}
     desk.ticker.tick(following.tick, **looking)
     desk.look.click(following.come_back, **looking)
-    desk.stage.stop.click(following.stop, [desk.visitor, desk.seen], [*around, desk.stage.progress], **AT_ONCE)
+    desk.stage.stop.click(following.stop, [desk.visitor, desk.seen], everything, **AT_ONCE)
     queue.follow_job(following.switch, desk.visitor, everything, **AT_ONCE)
     queue.cancel_job(following.cancel, desk.visitor, around, **AT_ONCE)
     queue.dismiss_job(following.dismiss, desk.visitor, around, **AT_ONCE)
@@ -72,7 +72,7 @@ class Following:
         store = self.desk.house.store
         newest = store.find(viewer, limit=1).runs
         if newest and (cell := newest[0].cell):
-            return self.desk.spread(cell.sheet, viewer)
+            return self.desk.rest(cell.sheet, viewer)
         clip = clips.staged(newest[0], store, viewer) if newest else clips.example_clip(self.desk.house.settings)
         return self.desk.stage.play(clip) if clip else self.desk.stage.clear()
 
@@ -227,10 +227,13 @@ class Following:
         return {**shown, **seen, **self.desk.around(viewer, run.id if run else None), **self.desk.unloaded(view)}
 
     def _laid_out(self, view: JobView, sheet: str, viewer: Viewer) -> Updates:
-        """Lay out the sheet of a job that has ended; once all have, it stays there whatever else begins."""
-        goes_on = self.desk.sheet(sheet, viewer).under_way
-        seen: Updates = {self.desk.seen: str(Seen(view.id, None, time.time())) if goes_on else ""}
-        return {**self.desk.spread(sheet, viewer), **seen, **self.desk.around(viewer), **self.desk.unloaded(view)}
+        """Lay out the sheet of a job that has ended."""
+        if self.desk.sheet(sheet, viewer).under_way:
+            seen = str(Seen(view.id, None, time.time()))
+            shown: Updates = {**self.desk.spread(sheet, viewer), self.desk.seen: seen}
+        else:
+            shown = self.desk.rest(sheet, viewer)
+        return {**shown, **self.desk.around(viewer), **self.desk.unloaded(view)}
 
     def _elsewhere(self, session: str | None, word: str) -> bool:
         return self.desk.pages.wanted(session) != word

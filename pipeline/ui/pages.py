@@ -13,6 +13,8 @@ FOLLOWING = PAGE_ONLY | {"concurrency_limit": None}
 # On ZeroGPU a job runs on the quota of who asks for it, whom only Gradio's queue lets through, and who has to be there
 # until a GPU is lent.
 ON_ZEROGPU = FOLLOWING | {"trigger_mode": "multiple"}
+# What a page shows of no job, but of a sheet that is named behind it.
+ON_SHEET = "sheet"
 
 
 @dataclass(frozen=True)

@@ -115,7 +115,8 @@ def _cell(shown: Shown, name: str) -> str:
         state, picture, does = _broken(shown)
     label = f'<q title="{shown.words}">{escape(name)}</q>' if name else ""
     seed = f'<small title="seed {shown.print.plan.seed}">seed {shown.print.plan.seed}</small>'
-    return f'<li class="print is-{state}">{picture}<div class="named">{label}<p>{seed}{does}</p></div></li>'
+    named = f'<div class="named">{label}<p>{seed}{does}</p></div>'
+    return f'<li class="print is-{state}" data-place="{shown.print.cell.place}">{picture}{named}</li>'
 
 
 def _under_way(shown: Shown, view: JobView) -> tuple[str, str, str]:

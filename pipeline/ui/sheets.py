@@ -13,7 +13,7 @@ from pipeline.errors import CannotDo, OnetakeError
 from pipeline.ui.composer import Composer
 from pipeline.ui.desk import PLACEHOLDER, Desk, refusal
 from pipeline.ui.drafting import begin, finish, promise
-from pipeline.ui.pages import AT_ONCE, FOLLOWING, Seen
+from pipeline.ui.pages import AT_ONCE, FOLLOWING, ON_SHEET, Seen
 from pipeline.ui.stage import Updates
 from pipeline.visitors import Viewer, new_key
 
@@ -37,6 +37,8 @@ def wire_sheets(page: gr.Blocks, desk: Desk) -> None:
     asks.finish_runs(keeper.finish, on_page, [*everything, desk.queue_told], **way)
     asks.run_again(keeper.again, on_page, [*everything, desk.queue_told], **way)
     asks.open_sheet(keeper.open, desk.visitor, everything, **AT_ONCE)
+    shown = {"outputs": [*desk.stage.outputs, desk.seen], "trigger_mode": "always_last", **AT_ONCE}
+    desk.listing.change(keeper.look_again, on_page, **shown)
 
 
 def _wire_tab(page: gr.Blocks, desk: Desk, composer: Composer, way: dict[str, Any]) -> None:
@@ -151,7 +153,16 @@ class Sheets:
         if under_way := self.desk.sheet(sheet, viewer).under_way:
             return self.desk.call_job(under_way[0].id, viewer, request.session_hash)
         self.desk.pages.call(request.session_hash, "")
-        return {**self.desk.spread(sheet, viewer), self.desk.seen: "", **self.desk.around(viewer)}
+        return {**self.desk.rest(sheet, viewer), **self.desk.around(viewer)}
+
+    def look_again(self, key: str | None, seen: str) -> Updates:
+        """Lay the sheet on the stage out anew where runs came or went: deleted, or finished from elsewhere."""
+        word, _, sheet = (seen or "").partition(" ")
+        if word != ON_SHEET:
+            return {self.desk.seen: gr.skip()}
+        viewer = self.desk.house.viewer(key)
+        under_way = self.desk.sheet(sheet, viewer).under_way
+        return self.desk.on_stage(under_way[0], viewer, 0) if under_way else self.desk.rest(sheet, viewer)
 
     def _followed(self, job_id: str, viewer: Viewer, seen: str, request: gr.Request) -> Updates:
         told: Updates = {self.desk.queue_told: gr.HTML("", visible=False), **self.desk.jobs_of(viewer)}
