@@ -150,7 +150,8 @@ class Desk:
         """Lay a sheet out on the stage."""
         found, store = self.sheet(sheet, viewer), self.house.store
         seconds = next((seconds_to_finish(self.house, each.plan) for each in found.prints if each.waits), 0.0)
-        made = [each.run and clips.clip_of(each.run, store, viewer, UNMARKED) for each in found.prints]
+        runs = (each.run for each in found.prints)
+        made = [clips.clip_of(run, store, viewer, UNMARKED) if run else None for run in runs]
         shown = [prints.Shown(each, clip, seconds) for each, clip in zip(found.prints, made, strict=True)]
         return self.stage.lay_out(prints.spread(shown), prints.progress(found))
 
