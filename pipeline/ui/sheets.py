@@ -1,7 +1,8 @@
 """Drafts on the page: what is promised of them, the sheet that they are chosen from, and their finishing."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from html import escape
 from typing import Any
 
@@ -10,10 +11,11 @@ from gradio.blocks import Block
 from gradio.components import Component
 
 from pipeline.errors import CannotDo, OnetakeError
+from pipeline.queue.job import Job
 from pipeline.ui.composer import Composer
 from pipeline.ui.desk import PLACEHOLDER, Desk, refusal
 from pipeline.ui.drafting import begin, finish, promise
-from pipeline.ui.pages import AT_ONCE, FOLLOWING, ON_SHEET, Seen
+from pipeline.ui.pages import AT_ONCE, ON_SHEET, ON_ZEROGPU, Seen
 from pipeline.ui.stage import Updates
 from pipeline.visitors import Viewer, new_key
 
@@ -27,22 +29,21 @@ element.addEventListener('ask', ({detail}) => { if (known.includes(detail.what))
 
 def wire_sheets(page: gr.Blocks, desk: Desk) -> None:
     """Connect every tab's drafts, and what is asked of a sheet."""
-    # On ZeroGPU a job runs on the quota of who asks for it, whom only Gradio's queue lets through.
-    way = FOLLOWING if desk.house.settings.on_zerogpu else AT_ONCE
-    everything = [*desk.outputs, *desk.surroundings]
     for composer in desk.composers:
-        _wire_tab(page, desk, composer, way)
+        _wire_tab(page, desk, composer)
     asks, keeper = gr.HTML(elem_id="sheet-asks", visible="hidden", js_on_load=ASKS), Sheets(desk)
-    on_page = [desk.visitor, desk.seen]
-    asks.finish_runs(keeper.finish, on_page, [*everything, desk.queue_told], **way)
-    asks.run_again(keeper.again, on_page, [*everything, desk.queue_told], **way)
+    everything, on_page = [*desk.outputs, *desk.surroundings], [desk.visitor, desk.seen]
+    lent, told = desk.house.settings.on_zerogpu, [*everything, desk.queue_told]
+    way = ON_ZEROGPU if lent else AT_ONCE
+    asks.finish_runs(keeper.finish_and_stay if lent else keeper.finish, on_page, told, **way)
+    asks.run_again(keeper.again_and_stay if lent else keeper.again, on_page, told, **way)
     asks.open_sheet(keeper.open, desk.visitor, everything, **AT_ONCE)
     shown = {"outputs": [*desk.stage.outputs, desk.seen], "trigger_mode": "always_last", **AT_ONCE}
     desk.listing.change(keeper.look_again, on_page, **shown)
 
 
-def _wire_tab(page: gr.Blocks, desk: Desk, composer: Composer, way: dict[str, Any]) -> None:
-    drafter, making = Drafter(desk, composer), composer.making
+def _wire_tab(page: gr.Blocks, desk: Desk, composer: Composer) -> None:
+    drafter, making, lent = Drafter(desk, composer), composer.making, desk.house.settings.on_zerogpu
     inputs: set[Block] = {*composer.inputs, making.seeds, desk.visitor}
     promised: dict[str, Any] = {"inputs": inputs, "outputs": making.promise, "trigger_mode": "always_last", **AT_ONCE}
     composer.prompt.change(drafter.promise_while_typing, **promised)
@@ -50,7 +51,8 @@ def _wire_tab(page: gr.Blocks, desk: Desk, composer: Composer, way: dict[str, An
     gr.on([page.load, composer.prompt.blur, desk.pulse.change, *changes], drafter.promise, **promised)
     outputs = [*desk.outputs, *desk.surroundings, making.promise, desk.visitor]
     fetched = making.drafts.click(drafter.say_what_is_fetched, inputs, making.promise, **AT_ONCE)
-    fetched.then(drafter.make, {*inputs, desk.seen}, outputs, **way)
+    make, way = (drafter.make_and_stay, ON_ZEROGPU) if lent else (drafter.make, AT_ONCE)
+    fetched.then(make, {*inputs, desk.seen}, outputs, **way)
 
 
 @dataclass(frozen=True)
@@ -81,17 +83,24 @@ class Drafter:
 
     def make(self, values: dict[Component, Any], request: gr.Request) -> Updates:
         """Submit the drafts and have them followed; what is refused is said under the button."""
+        return next(self.make_and_stay(values, request))
+
+    def make_and_stay(self, values: dict[Component, Any], request: gr.Request) -> Iterator[Updates]:
+        """Submit the drafts, and stay until all have begun."""
         key, house = values[self.desk.visitor] or new_key(), self.desk.house
         viewer = house.viewer(key)
         try:
             asked = self._asked(values, self.composer.words(values))
-            first, *_ = begin(house, asked, values[self.composer.making.seeds], viewer)
+            jobs = begin(house, asked, values[self.composer.making.seeds], viewer)
         except OnetakeError as error:
-            return {self.composer.making.promise: refusal(error)}
+            yield {self.composer.making.promise: refusal(error)}
+            return
         said: Updates = {self.desk.visitor: key, self.composer.making.promise: self.promise(values)}
         seen = Seen.read(values[self.desk.seen])
-        followed = self.desk.follow_new(first.id, viewer, seen, request.session_hash)
-        return {**said, **self.desk.jobs_of(viewer), **followed}
+        followed = self.desk.follow_new(jobs[0].id, viewer, seen, request.session_hash)
+        yield {**said, **self.desk.jobs_of(viewer), **followed}
+        for job in jobs:
+            job.wait_until_begun()
 
     def _promise(self, values: dict[Component, Any], words: str) -> str:
         composer, house = self.composer, self.desk.house
@@ -131,21 +140,24 @@ class Sheets:
 
     def finish(self, key: str | None, seen: str, event: gr.EventData, request: gr.Request) -> Updates:
         """Finish drafts from where they stopped, and say why where that is refused."""
+        return next(self.finish_and_stay(key, seen, event, request))
+
+    def finish_and_stay(
+        self, key: str | None, seen: str, event: gr.EventData, request: gr.Request
+    ) -> Iterator[Updates]:
+        """Finish drafts, and stay until all have begun to be finished."""
         viewer = self.desk.house.viewer(key)
-        try:
-            first, *_ = finish(self.desk.house, _ids(event.runs), viewer, event.alone is True)
-        except OnetakeError as error:
-            return self._refused(error, viewer)
-        return self._followed(first.id, viewer, seen, request)
+        ask = partial(finish, self.desk.house, _ids(event.runs), viewer, event.alone is True)
+        yield from self._submitted(ask, viewer, seen, request)
 
     def again(self, key: str | None, seen: str, event: gr.EventData, request: gr.Request) -> Updates:
         """Begin a draft again that came to nothing."""
+        return next(self.again_and_stay(key, seen, event, request))
+
+    def again_and_stay(self, key: str | None, seen: str, event: gr.EventData, request: gr.Request) -> Iterator[Updates]:
+        """Begin a draft again, and stay until it has begun."""
         viewer = self.desk.house.viewer(key)
-        try:
-            job = self.desk.house.jobs.retry(str(event.job), viewer)
-        except OnetakeError as error:
-            return self._refused(error, viewer)
-        return self._followed(job.id, viewer, seen, request)
+        yield from self._submitted(lambda: (self.desk.house.jobs.retry(str(event.job), viewer),), viewer, seen, request)
 
     def open(self, key: str | None, event: gr.EventData, request: gr.Request) -> Updates:
         """Put a sheet on the stage again, and have it followed where it goes on."""
@@ -164,12 +176,18 @@ class Sheets:
         under_way = self.desk.sheet(sheet, viewer).under_way
         return self.desk.on_stage(under_way[0], viewer, 0) if under_way else self.desk.rest(sheet, viewer)
 
-    def _followed(self, job_id: str, viewer: Viewer, seen: str, request: gr.Request) -> Updates:
+    def _submitted(
+        self, ask: Callable[[], Sequence[Job]], viewer: Viewer, seen: str, request: gr.Request
+    ) -> Iterator[Updates]:
+        try:
+            jobs = ask()
+        except OnetakeError as error:
+            yield {**self.desk.jobs_of(viewer), self.desk.queue_told: gr.HTML(refusal(error), visible=True)}
+            return
         told: Updates = {self.desk.queue_told: gr.HTML("", visible=False), **self.desk.jobs_of(viewer)}
-        return told | self.desk.follow_new(job_id, viewer, Seen.read(seen), request.session_hash)
-
-    def _refused(self, error: OnetakeError, viewer: Viewer) -> Updates:
-        return {**self.desk.jobs_of(viewer), self.desk.queue_told: gr.HTML(refusal(error), visible=True)}
+        yield told | self.desk.follow_new(jobs[0].id, viewer, Seen.read(seen), request.session_hash)
+        for job in jobs:
+            job.wait_until_begun()
 
 
 def _soft(words: str) -> str:
