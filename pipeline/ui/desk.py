@@ -102,10 +102,10 @@ class Desk:
         """Say what would come out of the controls as they stand."""
         return self._contract(composer, values, composer.words(values))
 
-    def contract_while_typing(self, composer: Composer, values: dict[Component, Any]) -> str:
-        """Say the same, but do not judge the word that is being typed."""
-        head, _, _ = composer.words(values).rpartition(" ")
-        return self._contract(composer, values, head)
+    def promised(self, composer: Composer, typing: Component, values: dict[Component, Any]) -> str:
+        """Say the same, but do not judge a word that is being typed."""
+        words = composer.words(values)
+        return self._contract(composer, values, words.rpartition(" ")[0] if values[typing] else words)
 
     def _contract(self, composer: Composer, values: dict[Component, Any], prompt: str) -> str:
         spec = self.chosen(composer, values)

@@ -77,12 +77,15 @@ def _parts(house: House) -> tuple[Desk, Shelf]:
 
 
 def _wire_contract(page: gr.Blocks, desk: Desk, composer: Composer) -> None:
-    inputs = {*composer.inputs, desk.visitor}
+    # One event for all that changes it: of two, the one about a word that is being typed could answer last.
+    typing = gr.Textbox("", visible="hidden")
+    composer.prompt.focus(None, None, typing, js="() => 'yes'", **AT_ONCE)
+    composer.prompt.blur(None, None, typing, js="() => ''", **AT_ONCE)
+    inputs = {*composer.inputs, desk.visitor, typing}
     promise = {"inputs": inputs, "outputs": composer.contract, "trigger_mode": "always_last", **AT_ONCE}
     # `change` and not `input`, which a paste does not fire.
-    composer.prompt.change(partial(desk.contract_while_typing, composer), **promise)
-    changes: list[Any] = [part.change for part in composer.inputs if part is not composer.prompt]
-    gr.on([page.load, composer.prompt.blur, desk.pulse.change, *changes], partial(desk.contract, composer), **promise)
+    changes: list[Any] = [part.change for part in (*composer.inputs, typing)]
+    gr.on([page.load, desk.pulse.change, *changes], partial(desk.promised, composer, typing), **promise)
 
 
 def _wire_going_on(desk: Desk) -> None:
