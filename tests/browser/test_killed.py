@@ -55,7 +55,10 @@ def what_waited_is_made(server: Server) -> None:
     kept = [run.id for run in Store(server.home).list()]
     assert sorted(job["run"] for job in rows(server.home, state="done")) == sorted(kept)
     after = [job["owner"] for job in sorted(rows(server.home)[-5:], key=lambda job: job["started"])]
-    assert [owner for owner in after if owner != cut["owner"]] == [owner_of(TEN[number]) for number in (0, 1, 2, 0)]
+    # In a round it depends on who has waited longest in all; the second one of a visitor comes after the round.
+    *round_of_one_each, second = [owner for owner in after if owner != cut["owner"]]
+    assert sorted(round_of_one_each) == sorted(owner_of(TEN[number]) for number in range(3))
+    assert second == owner_of(TEN[0])
     assert not list((server.home / ".unfinished").iterdir())
 
 

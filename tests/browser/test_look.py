@@ -11,6 +11,8 @@ NAMELESS = """() => [...document.querySelectorAll('button, input, textarea, sele
   .map(e => e.outerHTML.slice(0, 120))"""
 # WCAG contrast of every visible text against the nearest painted background, worst first.
 CONTRAST = """() => {
+  // What fades is read as it ends up; what goes on for ever cannot be finished.
+  for (const fading of document.getAnimations()) try { fading.finish(); } catch {}
   const rgb = (c) => c.match(/[\\d.]+/g).map(Number);
   const light = (c) => rgb(c).slice(0, 3).map(v => v / 255)
     .map(v => v <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4)
