@@ -21,12 +21,13 @@ from pipeline.model_spec import ModelSpec
 from pipeline.planning.abilities import check_abilities
 from pipeline.planning.delivery import deliver, passes_of, steps_between
 from pipeline.planning.estimate import Estimate, Making, default_speed, estimate
-from pipeline.planning.layouts import lay_out, within
+from pipeline.planning.layouts import lay_out
+from pipeline.planning.lengths import within
 from pipeline.planning.pins import Given, fit_notes, given_in
 from pipeline.planning.segments import Kept, Part, Segment
 from pipeline.planning.speed import Speed
 from pipeline.planning.words import prompt_notes
-from pipeline.request import Request
+from pipeline.request import ExtendRequest, Request
 
 # Seeds that we draw stay short enough to be read out and typed.
 DRAWN_SEEDS = 2**31
@@ -227,7 +228,7 @@ def _effort(request: Request, words: str, spec: ModelSpec) -> tuple[int, float]:
 
 def _size(request: Request, spec: ModelSpec, given: Sequence[Given]) -> tuple[tuple[int, int], list[str]]:
     if request.width is None or request.height is None:
-        return spec.shapes[request.shape or _shape_of(given, spec)], []
+        return _own_size(request, spec, given) or spec.shapes[request.shape or _shape_of(given, spec)], []
     for name, side in (("width", request.width), ("height", request.height)):
         within(name, side, spec.min_side, spec.max_side, " pixels")
     width = arithmetic.snap_side(request.width, spec.grid)
@@ -237,6 +238,15 @@ def _size(request: Request, spec: ModelSpec, given: Sequence[Given]) -> tuple[tu
     asked = f"{request.width}×{request.height}"
     note = f"{asked} became {width}×{height}: {spec.title} makes sides that are multiples of {spec.grid}."
     return (width, height), [note]
+
+
+def _own_size(request: Request, spec: ModelSpec, given: Sequence[Given]) -> tuple[int, int] | None:
+    """Return the size of a clip that goes on, where a model makes that size: then its frames stay as they are."""
+    if not isinstance(request, ExtendRequest) or request.shape:
+        return None
+    sides = (given[0].width, given[0].height)
+    fits = all(side % spec.grid == 0 and spec.min_side <= side <= spec.max_side for side in sides)
+    return sides if fits else None
 
 
 def _shape_of(given: Sequence[Given], spec: ModelSpec) -> str:

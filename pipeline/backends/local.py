@@ -29,7 +29,7 @@ from pipeline.models import get_model
 from pipeline.plan import Plan
 from pipeline.planning.segments import Kept, Made
 from pipeline.settings import Settings
-from pipeline.splice import feather, match_colours, settle
+from pipeline.splice import feather, joined
 
 if TYPE_CHECKING:
     from pipeline.families.codec import Codec
@@ -250,8 +250,8 @@ def _made(family: "Family", plan: Plan, latents: Latents, part: Made, read: _Rea
         return family.codec.decode_loop(latents)
     frames = np.concatenate(list(family.codec.decode(latents)))
     if part.matched:
-        before, after = (read(pin.given) for pin in segment.pins)
-        frames = settle(match_colours(frames, before, after), before, after)
+        ends = {bool(pin.frame): read(pin.given) for pin in segment.pins}
+        frames = joined(frames, ends.get(False), ends.get(True))
     made = frames[part.start : part.start + part.frames]
     if segment.source is None or segment.source.other is None:
         return made

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from pipeline.given.footage import Excerpt
+from pipeline.given.sound import Sound
 from pipeline.request import Curve
 
 
@@ -76,3 +77,13 @@ class Made:
 
 
 Part = Kept | Made
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A segment, the parts of the take (none where the segment is all of it), notes, and the sound that goes along."""
+
+    segment: Segment
+    timeline: tuple[Part, ...] = ()
+    notes: tuple[str, ...] = ()
+    sound: Sound | None = None

@@ -14,7 +14,8 @@ from pipeline.library.runs import Run, take_name
 from pipeline.model_spec import ModelSpec
 from pipeline.models import EMBEDDED, MODELS
 from pipeline.plan import Plan
-from pipeline.planning.layouts import clip_length, lay_out
+from pipeline.planning.layouts import lay_out
+from pipeline.planning.lengths import clip_length
 from pipeline.planning.segments import Kept
 from pipeline.planning.strengths import noise_level
 from pipeline.recipes.recovered import recovered

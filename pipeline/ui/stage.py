@@ -14,9 +14,15 @@ from pipeline.ui.family import family_tree
 
 Updates = dict[Block, Any]
 # Where a clip can be carried, by task.
-ONWARD = {"restyle": "Restyle", "loop": "Loop", "transition": "Transition"}
+ONWARD = {
+    "extend": "Go on from its end",
+    "animate": "Animate",
+    "restyle": "Restyle",
+    "loop": "Loop",
+    "transition": "Transition",
+}
 # Tasks that begin with a clip, not with a picture.
-MOVING = ("restyle", "loop")
+MOVING = ("extend", "restyle", "loop")
 
 
 @dataclass(frozen=True)
@@ -30,7 +36,6 @@ class Stage:
     result: gr.Row
     download: gr.HTML
     again: gr.Button
-    go_on: gr.Button
     carries: Mapping[str, gr.Button]
     links: gr.HTML
     keeping: gr.HTML
@@ -43,11 +48,8 @@ class Stage:
         """Everything that a handler may change."""
         running = [self.running, self.progress, self.stop]
         under = [self.links, self.keeping, self.family, self.details]
-        return [self.screen, *running, self.result, self.download, self.again, *self._onward, *under, self.shown]
-
-    @property
-    def _onward(self) -> list[gr.Button]:
-        return [self.go_on, *self.carries.values()]
+        result = [self.result, self.download, self.again, *self.carries.values()]
+        return [self.screen, *running, *result, *under, self.shown]
 
     def follow(self, view: JobView) -> Updates:
         """Show a job that is under way."""
@@ -80,7 +82,6 @@ class Stage:
             self.result: gr.Row(visible=True),
             self.download: details.download(clip),
             self.again: gr.Button("Make your own" if clip.run_id and not clip.mine else "Use again"),
-            self.go_on: gr.Button(visible=clip.run_id is not None),
             **{
                 button: gr.Button(visible=clip.run_id is not None and not (clip.is_picture and task in MOVING))
                 for task, button in self.carries.items()
@@ -120,11 +121,10 @@ def build_stage() -> Stage:
         with gr.Row(elem_id="result", visible=False) as result:
             download = gr.HTML(elem_id="download-slot")
             again = _action("Use again", "again", 130)
-            go_on = _action("Go on from its end", "go-on", 180)
-            carries = {task: _action(label, f"carry-{task}", 90) for task, label in ONWARD.items()}
+            carries = {task: _action(label, f"carry-{task}", 10 * len(label)) for task, label in ONWARD.items()}
         links, keeping = gr.HTML(elem_id="links"), gr.HTML(elem_id="keeping")
         under = (links, keeping, gr.HTML(elem_id="family"), gr.HTML(elem_id="details"))
-    return Stage(picture, running, progress, stop, result, download, again, go_on, carries, *under, gr.State(None))
+    return Stage(picture, running, progress, stop, result, download, again, carries, *under, gr.State(None))
 
 
 def _action(label: str, elem_id: str, min_width: int) -> gr.Button:
