@@ -51,7 +51,7 @@ EXPECTED = {
     "second": "the path of a clip or picture",
     "curve": "linear, early, late or hold",
     "seam": "short, normal or long",
-    "direction": "forward or backward",
+    "direction": "forward, backward or both",
     "loras": f"at most {MOST_LORAS} LoRAs, each with its source and a weight from -2 to 2",
 }
 STRENGTHS = "subtle, mild or strong, or a noise level over 0, at most 1"
@@ -198,14 +198,14 @@ class TransitionRequest(FittedRequest):
 
 
 class ExtendRequest(FittedRequest):
-    """A clip that goes on, or begins earlier; `seconds` is how much is added."""
+    """A clip that goes on, begins earlier, or both; `seconds` is how much is added on a side."""
 
     needs_words = False
 
     task: Literal["extend"] = "extend"
     prompt: str = ""
     video: str
-    direction: Literal["forward", "backward"] = "forward"
+    direction: Literal["forward", "backward", "both"] = "forward"
 
     @model_validator(mode="after")
     def _is_measured_in_seconds(self) -> Self:

@@ -55,8 +55,9 @@ def test_a_clip_of_a_size_that_the_model_makes_keeps_it(spec: ModelSpec, tmp_pat
 
 
 def test_what_cannot_go_on_is_refused(spec: ModelSpec, clip: str) -> None:
-    with pytest.raises(BadRequest, match=r"seconds is 10\.5 s: choose from 0 to 10"):
-        plan(spec, task="extend", video=clip, seconds=10.5)
+    for direction, most in (("forward", 60), ("backward", 10), ("both", 10)):
+        with pytest.raises(BadRequest, match=rf"seconds is 60\.5 s: choose from 0 to {most} s"):
+            plan(spec, task="extend", video=clip, seconds=60.5, direction=direction)
     with pytest.raises(BadRequest, match="Give the seconds to add instead"):
         plan(spec, task="extend", video=clip, frames=9)
     with pytest.raises(CannotDo, match="cannot do 'extend'"):

@@ -129,7 +129,7 @@ def _add_extend(commands: Any) -> None:
     )
     command.add_argument("video", metavar="VIDEO", help="the clip; all of its own frames stay")
     command.add_argument("prompt", nargs="?", metavar="PROMPT", help="what happens")
-    command.add_argument("--direction", choices=("forward", "backward"), help="after its end (if left out), or before")
+    command.add_argument("--direction", choices=("forward", "backward", "both"), help="after its end, if left out")
     _add_fitting(command)
     _add_making(command, "extend", ("video", "direction", "fit", "focus"))
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pipeline.errors import BadRequest, CannotDo
 from pipeline.frames import context_frames, place_window, seconds_of
 from pipeline.model_spec import ModelSpec
+from pipeline.planning.chunks import in_chunks
 from pipeline.planning.extending import extend
 from pipeline.planning.given_clip import Clip, given_clip, silent, sound_of
 from pipeline.planning.lengths import asked_length, clip_length, within
@@ -14,9 +15,9 @@ from pipeline.planning.segments import Kept, Layout, Made, Pin, Segment, Source
 from pipeline.planning.strengths import noise_level, strength_notes, taken_notes
 from pipeline.request import (
     AnimateRequest,
-    ClipRequest,
     ExtendRequest,
     LoopRequest,
+    Request,
     RestyleRequest,
     TransitionRequest,
 )
@@ -25,7 +26,7 @@ SEAM_SECONDS: Mapping[str, float] = {"short": 0.5, "normal": 1.0, "long": 2.0}
 TRANSITION_SECONDS = 1.0
 
 
-def lay_out(request: ClipRequest, spec: ModelSpec, given: Mapping[str, Given]) -> Layout:
+def lay_out(request: Request, spec: ModelSpec, given: Mapping[str, Given]) -> Layout:
     """Lay a request out for a model; `given` is what was found at its paths. Raise BadRequest for what cannot be."""
     match request:
         case RestyleRequest():
@@ -40,7 +41,7 @@ def lay_out(request: ClipRequest, spec: ModelSpec, given: Mapping[str, Given]) -
             return _loop(request, spec, given)
     num_frames, notes = clip_length(request, spec)
     pins = tuple(pins_of(request, num_frames, spec.fps)) if isinstance(request, AnimateRequest) else ()
-    return Layout(Segment(request.prompt, num_frames, pins), notes=tuple(notes))
+    return in_chunks(Layout(Segment(request.prompt, num_frames, pins), notes=tuple(notes)), spec)
 
 
 def _restyle(request: RestyleRequest, spec: ModelSpec, given: Mapping[str, Given]) -> Layout:
@@ -132,7 +133,7 @@ def _rolled(request: LoopRequest, spec: ModelSpec) -> Layout:
     return Layout(segment, (Made(0, frames),), () if frames == asked else (note,))
 
 
-def _cut(clip: Clip, request: ClipRequest, spec: ModelSpec) -> tuple[Clip, list[str]]:
+def _cut(clip: Clip, request: Request, spec: ModelSpec) -> tuple[Clip, list[str]]:
     """Use as much of a clip as was asked for."""
     if request.seconds is None and request.frames is None:
         return clip, []

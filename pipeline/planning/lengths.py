@@ -3,10 +3,10 @@
 from pipeline.errors import BadRequest
 from pipeline.frames import frames_for, seconds_of, snap_frames
 from pipeline.model_spec import ModelSpec
-from pipeline.request import ClipRequest
+from pipeline.request import Request
 
 
-def clip_length(request: ClipRequest, spec: ModelSpec) -> tuple[int, list[str]]:
+def clip_length(request: Request, spec: ModelSpec) -> tuple[int, list[str]]:
     """Return the frames that a model makes for a request, with a note where that is not what was asked."""
     asked, name = asked_length(request, spec)
     made = snap_frames(asked, spec.frame_grid)
@@ -18,16 +18,17 @@ def clip_length(request: ClipRequest, spec: ModelSpec) -> tuple[int, list[str]]:
     ]
 
 
-def asked_length(request: ClipRequest, spec: ModelSpec, whole: bool = False) -> tuple[float, str]:
+def asked_length(request: Request, spec: ModelSpec, whole: bool = False) -> tuple[float, str]:
     """Return the frames that were asked for, not yet rounded, and how that was said.
 
     A clip shows a time with both its ends, a frame more than a `whole` one that begins again.
     """
+    most = spec.most_frames(request.task)
     if request.seconds is None:
         frames = spec.frames - whole if request.frames is None else request.frames
-        within("frames", frames, 1, spec.max_frames)
+        within("frames", frames, 1, most)
         return frames, f"{frames} frames"
-    within("seconds", request.seconds, 0, seconds_of(spec.max_frames - 1, spec.fps), " s")
+    within("seconds", request.seconds, 0, seconds_of(most - 1, spec.fps), " s")
     return frames_for(request.seconds, spec.fps) - whole, f"{request.seconds:g} s"
 
 

@@ -12,7 +12,7 @@ from pipeline.planning.segments import Kept, Segment
 
 def recovered(plan: Plan) -> dict[str, Any]:
     """Return fields that make a plan again, though perhaps not those that were filled in."""
-    (segment,) = plan.segments
+    segment = plan.segments[0]
     own = {"animate": _animate, "restyle": _restyle, "transition": _transition, "loop": _loop, "extend": _extend}
     lines = {"deliver": f"{min(plan.delivered)}p"} if plan.delivered else {}
     fitted = _fitted(segment.excerpts[0]) if segment.excerpts else {}
@@ -76,8 +76,9 @@ def _loop(plan: Plan, _segment: Segment) -> dict[str, Any]:
 
 def _extend(plan: Plan, _segment: Segment) -> dict[str, Any]:
     (kept,) = _kept(plan)
-    direction = "forward" if isinstance(plan.timeline[0], Kept) else "backward"
-    return {"video": kept.file, "direction": direction, "seconds": _made(plan) / plan.fps}
+    first, last = (isinstance(plan.timeline[end], Kept) for end in (0, -1))
+    direction = "forward" if first else "backward" if last else "both"
+    return {"video": kept.file, "direction": direction, "seconds": _made(plan) / plan.fps / (2 - first - last)}
 
 
 def _kept(plan: Plan) -> Iterator[Excerpt]:

@@ -43,7 +43,7 @@ MEANS: Mapping[str, str] = {
     "camera": "The style's camera, in a few words.",
     "light": "The style's light, in a few words.",
     "curve": "How the second clip takes over: linear, early, late or hold.",
-    "direction": "forward, after the clip's end, or backward, before its beginning.",
+    "direction": "forward, after the clip's end, backward, before its beginning, or both.",
     "seam": "short, normal or long.",
     "visitor": "Your key: what you make with it is yours alone. Without one you are told one: give it from then on.",
     "wait": "Whether to answer when the take is done; otherwise at once, with a job to ask for by show_job.",

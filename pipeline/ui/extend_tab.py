@@ -10,7 +10,7 @@ from pipeline.ui.controls import Input
 from pipeline.ui.rows import Rows
 
 TASK = "extend"
-DIRECTIONS = [("After its end", "forward"), ("Before it begins", "backward")]
+DIRECTIONS = [("After its end", "forward"), ("Before it begins", "backward"), ("Both", "both")]
 EXAMPLES: tuple[tuple[str, Mapping[str, str]], ...] = (
     ("a red ball bounces on snow by day", {"video": "ball.mp4"}),
     ("a yellow cone turns over water at sunset", {"video": "cone.mp4"}),

@@ -25,6 +25,8 @@ def test_a_take_goes_on_from_its_end_on_one_click_and_a_clip_begins_earlier(page
     page.wait_for_function(PLAYS)
     assert page.locator("video.take").evaluate(LENGTH) == pytest.approx(33 / 8, abs=0.05)
 
+    page.reload()
+    page.get_by_role("tab", name="Extend").click()
     page.locator("#extend-video input[type=file]").set_input_files(film(tmp_path / "clip.mp4", 17))
     page.get_by_label("Before it begins").check()
     type_into(page, "#extend-seconds", "1")
