@@ -11,6 +11,7 @@ from pipeline.queue.job import JobView
 from pipeline.ui import details, library, screen
 from pipeline.ui.clips import Clip
 from pipeline.ui.family import family_tree
+from pipeline.ui.parts import parts
 
 Updates = dict[Block, Any]
 # Where a clip can be carried, by task.
@@ -33,6 +34,7 @@ class Stage:
     running: gr.Row
     progress: gr.HTML
     stop: gr.Button
+    parts: gr.HTML
     result: gr.Row
     download: gr.HTML
     again: gr.Button
@@ -46,7 +48,7 @@ class Stage:
     @property
     def outputs(self) -> list[Block]:
         """Everything that a handler may change."""
-        running = [self.running, self.progress, self.stop]
+        running = [self.running, self.progress, self.stop, self.parts]
         under = [self.links, self.keeping, self.family, self.details]
         result = [self.result, self.download, self.again, *self.carries.values()]
         return [self.screen, *running, *result, *under, self.shown]
@@ -57,6 +59,7 @@ class Stage:
             self.screen: screen.preview(view),
             self.running: gr.Row(visible=True),
             self.progress: screen.progress(view),
+            self.parts: parts(view),
             self.result: gr.Row(visible=False),
             self.links: "",
             self.keeping: "",
@@ -79,6 +82,7 @@ class Stage:
         return {
             self.screen: screen.clip(clip),
             self.running: gr.Row(visible=False),
+            self.parts: "",
             self.result: gr.Row(visible=True),
             self.download: details.download(clip),
             self.again: gr.Button("Make your own" if clip.run_id and not clip.mine else "Use again"),
@@ -102,6 +106,7 @@ class Stage:
         return {
             self.screen: screen.EMPTY,
             self.running: gr.Row(visible=False),
+            self.parts: "",
             self.result: gr.Row(visible=False),
             self.links: "",
             self.keeping: "",
@@ -118,13 +123,14 @@ def build_stage() -> Stage:
         with gr.Row(elem_id="running", visible=False) as running:
             progress = gr.HTML(elem_id="progress")
             stop = gr.Button("Stop", elem_id="stop", variant="stop", min_width=90, scale=0)
+        done = gr.HTML(elem_id="parts")
         with gr.Row(elem_id="result", visible=False) as result:
             download = gr.HTML(elem_id="download-slot")
             again = _action("Use again", "again", 130)
             carries = {task: _action(label, f"carry-{task}", 10 * len(label)) for task, label in ONWARD.items()}
         links, keeping = gr.HTML(elem_id="links"), gr.HTML(elem_id="keeping")
         under = (links, keeping, gr.HTML(elem_id="family"), gr.HTML(elem_id="details"))
-    return Stage(picture, running, progress, stop, result, download, again, carries, *under, gr.State(None))
+    return Stage(picture, running, progress, stop, done, result, download, again, carries, *under, gr.State(None))
 
 
 def _action(label: str, elem_id: str, min_width: int) -> gr.Button:
