@@ -25,8 +25,10 @@ from pipeline.model_spec import Chunks, ModelSpec
 from pipeline.models import get_model
 from pipeline.plan import Plan
 from pipeline.planning.segments import Kept, Made
+from pipeline.queue.job import JobView, cut_short, told
 from pipeline.quota import gpu_seconds
 from pipeline.store import Store
+from pipeline.ui.screen import going_on
 from pipeline.variations import as_draft
 from pipeline.video import read_frames
 
@@ -183,6 +185,15 @@ def test_a_clip_goes_on_for_long_and_begins_earlier(
             for one, other in zip(frames[first : first + 17], shown, strict=True)
         )
     assert any("each" in note for note in plan(spec, task="extend", video=clip, direction="both", seconds=1.3).notes)
+
+
+def test_who_waits_is_told_of_both_times_and_of_what_can_be_watched(long: Plan) -> None:
+    view = JobView("job", long, state="running")
+    view = replace(view, **told(Step(3, 6, None, 40.0, 20.0, part=2, parts=3, part_left=12.0), view))
+    assert going_on(view) == "Part 2 of 3 · 12 s left · 40 s left of all"
+    view = replace(view, **told(Watchable(1, 3, "one.mp4"), view))
+    assert replace(view, **told(Watchable(2, 3, "two.mp4"), view)).parts_done == ("one.mp4", "two.mp4")
+    assert cut_short(long) != cut_short(long.first(1))
 
 
 def test_a_plan_over_files_that_are_gone_is_named_all_the_same(spec: ModelSpec, tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ FINAL = frozenset(get_args(State)) - set(UNFINISHED)
 # What can be submitted once more: all that ended without what was asked for.
 UNDONE = FINAL - {"done", "draft"}
 CUT = "The app was stopped while this was made, and nothing of it was kept. Run it again."
+CUT_IN_PARTS = "The app was stopped while this was made. Run it again: it goes on after the parts that are done."
 GOES_ON = "The app is being stopped. It goes on with this when it is started again."
 
 
@@ -125,7 +126,7 @@ class Job:
     def stopped(self) -> bool:
         """Return whether somebody asked for a stop; raise Interrupted where the app itself has to stop."""
         if self._cut.is_set():
-            raise Interrupted(CUT)
+            raise Interrupted(cut_short(self._view.plan))
         return self._stop.is_set()
 
     def release(self) -> None:
@@ -176,6 +177,11 @@ class Job:
         if kept is not None or before.state != self._view.state:
             self._keep(self.entry(), **(kept or {}))
         self._changed.notify_all()
+
+
+def cut_short(plan: Plan) -> str:
+    """Say what became of a take that was under way when the app was stopped."""
+    return CUT_IN_PARTS if len(plan.segments) > 1 else CUT
 
 
 def told(event: Event, view: JobView) -> dict[str, Any]:

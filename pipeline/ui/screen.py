@@ -104,8 +104,8 @@ def going_on(view: JobView) -> str:
         return view.note or PHASES["loading"]
     left = f" · {time_left(view.seconds)}" if view.ends and view.seconds >= 1 else ""
     if view.part_ends and view.phase == "denoising":
-        part_left = max(view.part_ends - time.time(), 0.0)
-        return f"Part {view.part} of {view.parts} · {time_left(part_left)}{left.replace('left', 'left of all')}"
+        of_part = time_left(max(view.part_ends - time.time(), 0.0))
+        return f"Part {view.part} of {view.parts} · {of_part}{left and f'{left} of all'}"
     return (f"Step {view.step} of {view.steps}" if view.phase == "denoising" else PHASES[view.phase]) + left
 
 
