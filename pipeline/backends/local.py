@@ -14,12 +14,14 @@ from pipeline.backends.machine import look_at_machine
 from pipeline.backends.second_chance import SecondChance
 from pipeline.backends.steps import steps_of_segments
 from pipeline.backends.take import Take
+from pipeline.errors import CannotDo
 from pipeline.events import IsCancelled, Listener, Loading, Pixels
 from pipeline.hub.downloads import commit_of, is_here, model_folder
 from pipeline.memory import Machine, Policy, choose, usual_work
 from pipeline.model_spec import ModelSpec
 from pipeline.models import get_model
 from pipeline.plan import Plan
+from pipeline.planning.segments import Made
 from pipeline.settings import Settings
 
 if TYPE_CHECKING:
@@ -64,6 +66,7 @@ class LocalBackend:
 
     def run(self, plan: Plan, on_event: Listener, cancelled: IsCancelled) -> Take:
         """Denoise a plan, telling each step; the frames of the take are decoded when they are read."""
+        _refuse_loose(plan)
         refuse_others(plan, self._settings)
         return self.call(lambda: self._run(plan, on_event, cancelled))
 
@@ -194,3 +197,11 @@ class _Clock:
             return done
 
         return timed
+
+
+def _refuse_loose(plan: Plan) -> None:
+    """Raise CannotDo for segments of which the take has nothing."""
+    used = {part.segment for part in plan.timeline if isinstance(part, Made)} or {0}
+    if used != set(range(len(plan.segments))):
+        what = f"The plan has {len(plan.segments)} segments, and the take has parts of {len(used)}"
+        raise CannotDo("segments", f"{what}. Say for each where it comes in.")
