@@ -164,14 +164,14 @@ def _checked(asked: Mapping[str, Any]) -> Request:
 
 def _limited(asked: dict[str, Any], spec: ModelSpec, notes: list[str]) -> dict[str, Any]:
     """Leave out what is out of a model's limits, which may have been others."""
-    sides, most = (spec.min_side, spec.max_side), spec.most_frames(asked.get("task", "text"))
+    sides, longest = (spec.min_side, spec.max_side), spec.most_frames(asked.get("task", "text"))
     limits: dict[str, tuple[float, float]] = {
         "steps": (spec.min_steps, spec.max_steps),
         "guidance_scale": (1, spec.max_guidance_scale),
         "width": sides,
         "height": sides,
-        "frames": (1, most),
-        "seconds": (0, (most - 1) / spec.fps),
+        "frames": (1, longest),
+        "seconds": (0, (longest - 1) / spec.fps),
     }
     out = [name for name, (least, most) in limits.items() if name in asked and not least <= asked[name] <= most]
     for name in out:
