@@ -4,7 +4,7 @@ import time
 from dataclasses import replace
 
 from pipeline.events import Again, Decoding, Step, Told
-from pipeline.history import shares_of_steps
+from pipeline.history import ends_of_segments, shares_of_steps
 from pipeline.plan import Plan
 
 # A promise of finished runs is worth what this share of the work tells: the first step is not typical.
@@ -17,7 +17,8 @@ class Countdown:
     def __init__(self, plan: Plan) -> None:
         self._costs = plan.estimate
         self._shares = shares_of_steps(plan)
-        self._before = plan.resumes.steps if plan.resumes else 0
+        self._ends = ends_of_segments(plan)
+        self._before = self._ends[len(plan.begun) - 1] if plan.begun else plan.resumes.steps if plan.resumes else 0
         self._trust = TRUST if plan.estimate.measured else 0.0
         self._pace = 1.0
         self._denoised = time.monotonic()
@@ -25,9 +26,10 @@ class Countdown:
     def told(self, event: Told | Decoding) -> Told | Decoding:
         """Return what is told with the seconds that are left."""
         match event:
-            case Step(index, _, _, _, seconds):
+            case Step(index=index, seconds=seconds):
                 self._denoised = time.monotonic()
-                return replace(event, seconds_left=self.after_step(index, seconds))
+                left = self.after_step(index, seconds)
+                return replace(event, seconds_left=left, part_left=self._of_part(event) if event.parts > 1 else None)
             case Decoding(done, total):
                 return replace(event, seconds_left=self.after_frames(done / total, time.monotonic() - self._denoised))
             case Again():
@@ -42,6 +44,11 @@ class Countdown:
             return seconds / share * (1 - share)
         self._pace = (seconds + self._trust * denoise) / (denoise * (share + self._trust))
         return self._pace * (denoise * (1 - share) + self._costs.after)
+
+    def _of_part(self, step: Step) -> float:
+        """Return the seconds that are left of the part that is made."""
+        done, end = (self._shares[index - self._before - 1] for index in (step.index, self._ends[step.part - 1]))
+        return self._pace * self._costs.denoise * (end - done)
 
     def after_frames(self, share: float, seconds: float) -> float:
         """Return the seconds that are left when a share of the frames is written, so long after the last step."""

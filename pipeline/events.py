@@ -1,6 +1,6 @@
 """What a backend tells whoever follows a run."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,7 +35,8 @@ class Again:
 class Step:
     """Denoising step `index` of `total` is done; the preview is (frames, height, width, 3), a quarter of the size.
 
-    A backend says how many `seconds` the steps took; whoever follows the whole run, how many are left of it.
+    A backend says how many `seconds` the steps took; whoever follows the whole run, how many are left of it. Of a take
+    in `parts`, steps are counted through all of them, and `part_left` is what is left of the one that is made.
     """
 
     index: int
@@ -43,6 +44,30 @@ class Step:
     preview: Pixels | None
     seconds_left: float | None = None
     seconds: float = 0.0
+    part: int = 1
+    parts: int = 1
+    part_left: float | None = None
+
+
+@dataclass(frozen=True)
+class PartDone:
+    """A part of a take is made, by its number from 1 on: its frames, small, and what it takes to go on after it."""
+
+    part: int
+    parts: int
+    frames: Pixels
+    latents: Latents
+    steps: int
+    marks: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Watchable:
+    """A part of a take can be watched, in a file of its own."""
+
+    part: int
+    parts: int
+    file: str
 
 
 @dataclass(frozen=True)
@@ -54,6 +79,6 @@ class Decoding:
     seconds_left: float | None = None
 
 
-Told = Waiting | Loading | Again | Step
+Told = Waiting | Loading | Again | Step | PartDone
 Listener = Callable[[Told], None]
 IsCancelled = Callable[[], bool]

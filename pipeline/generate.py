@@ -5,13 +5,15 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
+from pipeline.backends.parts import Parts
+from pipeline.backends.steps import steps_of_segments
 from pipeline.backends.take import Take
 from pipeline.countdown import Countdown
 from pipeline.errors import OnetakeError, broke_off
-from pipeline.events import Decoding, IsCancelled, Listener, Pixels, Told
+from pipeline.events import Decoding, IsCancelled, Listener, PartDone, Pixels, Told, Watchable
 from pipeline.halfway import write_halfway
 from pipeline.latents import write_latents
-from pipeline.library.runs import Draft, Run
+from pipeline.library.runs import BEGUN, Draft, Run
 from pipeline.models import get_model
 from pipeline.peak import process_peak_mb
 from pipeline.plan import Plan
@@ -31,7 +33,7 @@ class Finished:
     run: Run
 
 
-Event = Told | Decoding | Finished
+Event = Told | Decoding | Watchable | Finished
 Tell = Callable[[Told | Decoding], None]
 
 
@@ -51,12 +53,15 @@ def generate(
     """
 
     def work(emit: Callable[[Event], None], closed: IsCancelled) -> None:
-        countdown = Countdown(plan)
+        parts = Parts(store.disk, plan)
+        countdown = Countdown(parts.begun)
 
         def tell(event: Told | Decoding) -> None:
-            emit(countdown.told(event))
+            emit(_watchable(event, parts, plan) if isinstance(event, PartDone) else countdown.told(event))
 
-        emit(Finished(_make(plan, backend, store, origin, tell, lambda: closed() or cancelled())))
+        emit(Finished(run := _make(parts, backend, store, origin, tell, lambda: closed() or cancelled())))
+        if run.state == "done":
+            parts.clear_away()
 
     try:
         yield from pulled(work)
@@ -67,7 +72,7 @@ def generate(
 
 
 def _make(
-    plan: Plan,
+    parts: Parts,
     backend: Backend,
     store: Store,
     origin: Origin,
@@ -75,14 +80,22 @@ def _make(
     cancelled: IsCancelled,
 ) -> Run:
     started = time.perf_counter()
-    take = backend.run(plan, emit, cancelled)
+    take, plan = backend.run(parts.begun, emit, cancelled), parts.plan
     check_latents(take.latents)
-    with store.create(plan.whole, _origin(plan, origin)) as draft:
+    with store.create(plan.first(take.made).whole, _origin(plan, origin)) as draft:
         timings, seam = _write(draft, take, emit)
         timings["total"] = time.perf_counter() - started
         measures = take.measures | ({} if seam is None else {"seam": seam})
+        measures |= {BEGUN: float(len(parts.begun.begun))} if parts.begun.begun else {}
         outcome = _outcome(plan, take, measures)
         return store.commit(draft, timings=_rounded(timings), peak_memory_mb=_peak_mb(take), **outcome)
+
+
+def _watchable(done: PartDone, parts: Parts, plan: Plan) -> Watchable:
+    """Keep a part of a take, and return it as a clip of its own."""
+    file = parts.keep(done)
+    write_clip([done.frames], file, plan.fps, {})
+    return Watchable(done.part, done.parts, str(file))
 
 
 def _origin(plan: Plan, origin: Origin) -> Origin:
@@ -101,7 +114,8 @@ def _write(draft: Draft, take: Take, emit: Tell) -> tuple[dict[str, float], floa
     write_clip(resized(whole, plan.delivered), draft.clip, plan.fps, recipe, plan.sound, plan.task == "loop")
     write_poster(reel.poster, draft.poster)
     write_still(reel.last, draft.last)
-    write_latents(take.latents, draft.latents, (plan.width, plan.height), plan.segments[0].frames, plan.fps)
+    frames = (take.latents.shape[2] - 1) * get_model(plan.model).frame_grid + 1
+    write_latents(take.latents, draft.latents, (plan.width, plan.height), frames, plan.fps)
     if take.halfway:
         write_halfway(take.halfway, draft.halfway)
     encode = time.perf_counter() - started - reel.seconds
@@ -144,6 +158,8 @@ def _outcome(plan: Plan, take: Take, measures: dict[str, float]) -> dict[str, An
     notes = (*plan.notes, *take.notes, *_measured(plan, measures))
     if plan.resumes:
         notes += (f"Made from the run {plan.resumes.run}, whose first {plan.resumes.steps} steps were done.",)
+    if begun := int(measures.get(BEGUN, 0)):
+        notes += (f"Its first {_counted(begun)} made before, and kept.",)
     told = {"notes": notes, "measures": _rounded(measures), "where": take.where} | _weights(take)
     if take.steps_done == take.steps:
         return {"state": "done"} | told
@@ -151,7 +167,14 @@ def _outcome(plan: Plan, take: Take, measures: dict[str, float]) -> dict[str, An
     return {"state": state} | told | {"notes": (*notes, _unfinished(plan, take))}
 
 
+def _counted(parts: int) -> str:
+    return f"{parts} parts were" if parts > 1 else "part was"
+
+
 def _unfinished(plan: Plan, take: Take) -> str:
+    if len(plan.segments) > 1 and take.steps_done == sum(steps_of_segments(plan)[: take.made]):
+        kept = f"Stopped: the first {_counted(take.made)} done, of {len(plan.segments)}, and kept."
+        return f"{kept} The same take, asked for again within a day, goes on after them."
     step = f"step {take.steps_done} of {take.steps}"
     note = f"Stopped after {step}: this is what the model had by then."
     if take.steps_done == plan.stop_after:

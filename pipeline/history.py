@@ -6,7 +6,7 @@ from itertools import accumulate
 
 from pipeline.model_spec import ModelSpec
 from pipeline.models import get_model
-from pipeline.plan import Plan, making_of
+from pipeline.plan import Plan, makings_of
 from pipeline.planning.delivery import Pass, passes_flops
 from pipeline.planning.estimate import amounts_of, default_speed
 from pipeline.planning.speed import Past, Seconds, Speed
@@ -23,17 +23,29 @@ def past_of(plan: Plan, timings: Mapping[str, float], spec: ModelSpec) -> Past:
     text = timings.get("text", 0.0) + timings.get("loras", 0.0)
     took = Seconds(text, *(timings[name] for name in ("denoise", "decode", "encode")))
     promised = plan.estimate.seconds if plan.estimate.measured else 0.0
-    amounts = amounts_of(spec, making_of(plan, spec))
+    amounts = amounts_of(spec, makings_of(plan, spec))
     return Past(amounts, plan.estimate.policy, took, promised, timings.get("load", 0.0))
 
 
 def shares_of_steps(plan: Plan) -> tuple[float, ...]:
     """Return which share of the denoising is done after each step: those of a second, larger pass take longer."""
     spec = get_model(plan.model)
-    made = making_of(plan, spec)
     costs = [
         passes_flops(spec, made.frames, (Pass(each.size, (level,)),), made.guidance_scale)
+        for made in makings_of(plan, spec)
         for each in made.passes
         for level in each.levels
     ]
     return tuple(done / sum(costs) for done in accumulate(costs))
+
+
+def ends_of_segments(plan: Plan) -> tuple[int, ...]:
+    """Return after how many steps, counted through all, each segment of a plan is made."""
+    makings = makings_of(replace(plan, begun=()), get_model(plan.model))
+    return tuple(accumulate(sum(len(each.levels) for each in made.passes) for made in makings))
+
+
+def work_of(plan: Plan) -> float:
+    """Return the operations of what is left of a plan's denoising, in GFLOP."""
+    spec = get_model(plan.model)
+    return amounts_of(spec, makings_of(plan, spec)).gflop

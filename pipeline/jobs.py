@@ -14,7 +14,7 @@ from pipeline.errors import BadRequest, Cancelled, Interrupted, LoadError, NotFo
 from pipeline.generate import Backend, generate
 from pipeline.library.runs import Run
 from pipeline.plan import Plan
-from pipeline.queue.job import CUT, UNDONE, Job, JobView, State
+from pipeline.queue.job import UNDONE, Job, JobView, State, cut_short
 from pipeline.queue.ledger import REMEMBERED, UNFINISHED, Entry, Ledger
 from pipeline.queue.turns import Ticket, Turns
 from pipeline.store import Store
@@ -265,11 +265,12 @@ class Jobs:
 
     def _settle(self, job: Job) -> None:
         """Say how a job ended that was under way: its run may have been kept in the last moment."""
+        view = job.snapshot()
         if run := self._run_of(job.id):
             job.end(state=run.state, run=run)
         else:
             self._store.clear_away(job.id)
-            job.end(state="interrupted", error=CUT if job.snapshot().started else NEVER_BEGAN)
+            job.end(state="interrupted", error=cut_short(view.plan) if view.started else NEVER_BEGAN)
 
     def _restored(self, entry: Entry) -> Job:
         state: State = entry.state  # type: ignore[assignment]

@@ -6,6 +6,23 @@ from typing import Literal
 
 from pipeline.frames import Network, noise_levels, shifted_levels
 
+MOST_SECONDS = 60
+"""How long a take of chunks may play."""
+
+CHAINED = ("text", "animate", "extend")
+"""Tasks whose takes may be made of chunks."""
+
+
+@dataclass(frozen=True)
+class Chunks:
+    """What long takes are made of: so many frames at once, of which the first ones are the `overlap` with those before.
+
+    Both are of the form grid·k + 1.
+    """
+
+    frames: int
+    overlap: int
+
 
 @dataclass(frozen=True)
 class Upsampler:
@@ -59,6 +76,8 @@ class ModelSpec:
     Speeds are a first guess until this machine has finished a run: for the embedded model on two CPU cores, for a
     hosted one on the data-centre card of its published figures. `memory_mb` are all weights, side by side; `parts` are
     those weights one by one, and `memory_kb_per_token` is what a forward holds beside them.
+
+    A take that is longer than `max_frames` is made of `chunks`; a model without them makes none.
 
     `windows` is how its latents are decoded, one after the other where the decoder remembers. For the embedded model,
     with two neighbours no pixel differs by more than 2 of 255 from decoding the clip as a whole (tests/test_ltx.py);
@@ -120,11 +139,17 @@ class ModelSpec:
     decode_noise_scale: float | None = None
     upsampler: Upsampler | None = None
     windows: Windows = Windows(keep=1, context=0)
+    chunks: Chunks | None = None
 
     @property
     def embedded(self) -> bool:
         """True when the weights ship in assets/, so that no download is needed."""
         return self.revision == "embedded"
+
+    def most_frames(self, task: str) -> int:
+        """Return the frames of the longest take of a task: a minute where it can be made of chunks."""
+        chained = self.chunks is not None and task in CHAINED
+        return max(MOST_SECONDS * self.fps + 1, self.max_frames) if chained else self.max_frames
 
     def levels_from(self, start: float, steps: int) -> list[float]:
         """Return the noise levels of a denoising of so many steps, from one of them on; 0 at the end is left out."""

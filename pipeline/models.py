@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pipeline.errors import UnknownModel
 from pipeline.frames import Network
 from pipeline.memory import Machine, stays_on_card
-from pipeline.model_spec import ModelSpec, Parts, Upsampler, Windows
+from pipeline.model_spec import Chunks, ModelSpec, Parts, Upsampler, Windows
 
 # What Wan's authors steer away from, in all of their examples.
 WAN_NEGATIVE = (
@@ -18,14 +18,13 @@ WAN_SHAPES = {"landscape": (832, 480), "square": (624, 624), "portrait": (480, 8
 LTX_SHAPES = {"landscape": (768, 512), "square": (640, 640), "portrait": (512, 768), "ultrawide": (960, 416)}
 APACHE = "https://www.apache.org/licenses/LICENSE-2.0"
 LTX_LICENCE = "https://huggingface.co/Lightricks/LTX-Video/blob/main/LTX-Video-Open-Weights-License-0.X.txt"
-EVERYTHING = ("text", "animate", "restyle", "transition", "loop")
+EVERYTHING = ("text", "animate", "restyle", "transition", "loop", "extend")
 # The levels that the 0.9.8 distilled models were taught, and those of a second pass (both model cards).
 LTX_LEVELS, LTX_EDIT_LEVELS = (1.0, 0.993, 0.987, 0.981, 0.975, 0.909, 0.725, 0.00003), (0.909, 0.725, 0.421)
 # The largest picture that their position embeddings were made for (the transformer's base_height and base_width), and
 # what the upsampler's 126 million parameters weigh.
 LTX_MAX_SIDE, LTX_UPSAMPLER_MB = 2048, 250
-# The authors' low, mid and high.
-LTX_STRENGTHS = {"subtle": 0.421, "mild": 0.725, "strong": 0.909}
+LTX_STRENGTHS = {"subtle": 0.421, "mild": 0.725, "strong": 0.909}  # the authors' low, mid and high
 
 # What transformers and autoencoders of hosted models hold beside their weights was counted, tensor by tensor, on
 # networks of their sizes without values: a forward at the row's own length, and a decoding of its frames.
@@ -50,6 +49,7 @@ MODELS: tuple[ModelSpec, ...] = (
         max_side=256,
         frames=17,
         max_frames=97,
+        chunks=Chunks(33, 17),
         shapes={"landscape": (160, 96), "square": (128, 128), "portrait": (96, 160), "ultrawide": (224, 96)},
         shape="square",
         steps=25,
@@ -82,6 +82,7 @@ MODELS: tuple[ModelSpec, ...] = (
         max_side=1280,
         frames=121,
         max_frames=257,
+        chunks=Chunks(121, 25),
         shapes=LTX_SHAPES,
         shape="landscape",
         min_steps=8,
@@ -130,6 +131,7 @@ MODELS: tuple[ModelSpec, ...] = (
         max_side=1280,
         frames=121,
         max_frames=257,
+        chunks=Chunks(121, 25),
         shapes=LTX_SHAPES,
         shape="landscape",
         min_steps=8,
@@ -167,7 +169,7 @@ MODELS: tuple[ModelSpec, ...] = (
         pipeline="WanVACEPipeline",
         licence="Apache-2.0",
         licence_url=APACHE,
-        tasks=("text", "animate", "transition", "loop"),
+        tasks=("text", "animate", "transition", "loop", "extend"),
         soft_pins=False,
         edits=False,
         rolls=False,

@@ -14,23 +14,27 @@ from pipeline import frames as arithmetic
 from pipeline.adapters import Adapter, adapters_of
 from pipeline.errors import CannotDo
 from pipeline.fields import said
+from pipeline.given.footage import Excerpt
 from pipeline.given.sound import Sound
 from pipeline.halfway import Stopped
 from pipeline.memory import Machine, choose
 from pipeline.model_spec import ModelSpec
 from pipeline.planning.abilities import check_abilities
 from pipeline.planning.delivery import deliver, passes_of, steps_between
-from pipeline.planning.estimate import Estimate, Making, default_speed, estimate
-from pipeline.planning.layouts import lay_out, within
+from pipeline.planning.estimate import Estimate, Making, default_speed, estimate, largest
+from pipeline.planning.layouts import lay_out
+from pipeline.planning.lengths import within
 from pipeline.planning.pins import Given, fit_notes, given_in
-from pipeline.planning.segments import Kept, Part, Segment
+from pipeline.planning.segments import Chunk, Kept, Part, Pin, Segment
 from pipeline.planning.speed import Speed
 from pipeline.planning.words import prompt_notes
-from pipeline.request import Request
+from pipeline.request import SEED_LIMIT, ExtendRequest, Request
 
 # Seeds that we draw stay short enough to be read out and typed.
 DRAWN_SEEDS = 2**31
 PROCESSOR = Machine()
+# In place of a file: the frames that were made before.
+BEFORE = ""
 # Until a plan's work is known.
 UNKNOWN = Estimate(0.0, 0, 0)
 
@@ -42,7 +46,8 @@ class Plan:
     `timeline` is what the take is spliced from, nothing where it is the segments alone. Width and height in pixels
     are those of its latents and frames; `first_pass` is the (width, height) at which it is made before the model
     doubles it, `delivered` that of the file, and `asked` that asked for, each where it is another. A draft stops after
-    so many of its steps, those of both passes counted; a plan that `resumes` a take does the steps after those.
+    so many of its steps, those of both passes counted; a plan that `resumes` a take does the steps after those. The
+    first segments of one that was `begun` were made before, and are kept in files.
     """
 
     task: str
@@ -64,6 +69,7 @@ class Plan:
     loras: tuple[Adapter, ...] = ()
     stop_after: int | None = None
     resumes: Stopped | None = None
+    begun: tuple[Chunk, ...] = ()
     # What was asked, in the words of the request: two plans that make the same are equal however they were asked for.
     said: dict[str, Any] = field(default_factory=dict, compare=False)
 
@@ -91,8 +97,8 @@ class Plan:
 
     @property
     def prompt(self) -> str:
-        """The sentences of all segments."""
-        return " ".join(segment.prompt for segment in self.segments)
+        """The sentences of all segments, each once."""
+        return " ".join(dict.fromkeys(segment.prompt for segment in self.segments))
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -100,12 +106,27 @@ class Plan:
         made = [excerpt for segment in self.segments for excerpt in segment.excerpts]
         kept = [part.excerpt for part in self.timeline if isinstance(part, Kept)]
         begun = (self.resumes,) if self.resumes else ()
-        return tuple(dict.fromkeys(each.file for each in (*made, *kept, *self.loras, *begun)))
+        return tuple(dict.fromkeys(each.file for each in (*made, *kept, *self.loras, *begun, *self.begun)))
 
     @property
     def whole(self) -> "Plan":
         """The plan of the take, wherever this one goes on with it: from noise it makes the same frames."""
-        return replace(self, resumes=None)
+        return replace(self, resumes=None, begun=())
+
+    def alone(self, number: int) -> "Plan":
+        """Return the plan of one of its segments, which has a seed of its own, and is given what it follows."""
+        segment, seed = self.segments[number], (self.seed + number) % SEED_LIMIT
+        if segment.follows:
+            pins = (Pin(0, Excerpt(BEFORE, frames=segment.follows)), *segment.pins)
+            segment = replace(segment, pins=pins, follows=0)
+        return replace(self, segments=(segment,), timeline=(), seed=seed, begun=())
+
+    def first(self, segments: int) -> "Plan":
+        """Return the plan of its first segments, which were made when it was stopped."""
+        if segments == len(self.segments):
+            return self
+        parts = (part for part in self.timeline if isinstance(part, Kept) or part.segment < segments)
+        return replace(self, segments=self.segments[:segments], timeline=tuple(parts))
 
     def with_files(self, rename: Callable[[str], str]) -> "Plan":
         """Return the plan over files of other names."""
@@ -159,7 +180,8 @@ def make_plan(
     given = given_in(request)
     size, size_notes = _size(request, spec, tuple(given.values()))
     layout = lay_out(request, spec, given)
-    check_abilities(layout.segment, spec)
+    for each in layout.segments:
+        check_abilities(each, spec)
     segment = layout.segment
     lines = None if request.deliver is None else int(request.deliver.removesuffix("p"))
     delivery = deliver(lines, size, segment.start, spec)
@@ -168,7 +190,7 @@ def make_plan(
     plan = Plan(
         task=request.task,
         model=spec.name,
-        segments=(segment,),
+        segments=layout.segments,
         width=delivery.made[0],
         height=delivery.made[1],
         fps=spec.fps,
@@ -184,17 +206,21 @@ def make_plan(
         loras=loras,
         said=said(request),
     )
-    made = making_of(plan, spec)
-    placement = choose(spec, made.work(spec), machine, request.memory)
+    makings = makings_of(plan, spec)
+    placement = choose(spec, largest(makings, spec), machine, request.memory)
     notes = (*size_notes, *layout.notes, *fit_notes(request, given.values(), delivery.made))
     notes = (*notes, *delivery.notes, *placement.notes, *prompt_notes(segment.prompt, spec), *lora_notes)
-    costs = estimate(spec, made, speed or default_speed(spec), placement, request.memory)
+    costs = estimate(spec, makings, speed or default_speed(spec), placement, request.memory)
     return replace(plan, estimate=costs, notes=notes)
 
 
-def making_of(plan: Plan, spec: ModelSpec) -> Making:
-    """Return what is made of a plan's segment, only with its steps where others were or will be done apart."""
-    segment = plan.segments[0]
+def makings_of(plan: Plan, spec: ModelSpec) -> tuple[Making, ...]:
+    """Return what is made of a plan's segments, without the steps that were or will be done apart."""
+    left = plan.segments[len(plan.begun) :] or plan.segments[-1:]
+    return tuple(_making(plan, segment, spec, writes=segment is left[-1]) for segment in left)
+
+
+def _making(plan: Plan, segment: Segment, spec: ModelSpec, writes: bool) -> Making:
     made, picture = (plan.width, plan.height), plan.num_frames == 1
     width, height = plan.delivered or made
     passes = passes_of(spec, segment, plan.steps, made, plan.first_pass)
@@ -202,8 +228,8 @@ def making_of(plan: Plan, spec: ModelSpec) -> Making:
         segment.frames,
         steps_between(passes, plan.resumes.steps if plan.resumes else 0, plan.stop_after),
         plan.guidance_scale,
-        sum(excerpt.frames for excerpt in segment.excerpts),
-        plan.num_frames * width * height / 1e6,
+        sum(excerpt.frames for excerpt in segment.excerpts) + segment.follows,
+        plan.num_frames * width * height / 1e6 if writes else 0.0,
         f"{plan.task}, one picture" if picture else plan.task,
         segment.rolled,
     )
@@ -211,7 +237,7 @@ def making_of(plan: Plan, spec: ModelSpec) -> Making:
 
 def place_again(plan: Plan, spec: ModelSpec, machine: Machine) -> Plan:
     """Return a plan that was made elsewhere with its weights placed for this machine; raise CannotDo as make_plan."""
-    placement = choose(spec, making_of(plan, spec).work(spec), machine, plan.estimate.wanted)
+    placement = choose(spec, largest(makings_of(plan, spec), spec), machine, plan.estimate.wanted)
     where = {name: getattr(placement, name) for name in ("policy", "beside", "tiled", "on_card", "memory_mb")}
     return replace(plan, estimate=replace(plan.estimate, **where))
 
@@ -227,7 +253,7 @@ def _effort(request: Request, words: str, spec: ModelSpec) -> tuple[int, float]:
 
 def _size(request: Request, spec: ModelSpec, given: Sequence[Given]) -> tuple[tuple[int, int], list[str]]:
     if request.width is None or request.height is None:
-        return spec.shapes[request.shape or _shape_of(given, spec)], []
+        return _own_size(request, spec, given) or spec.shapes[request.shape or _shape_of(given, spec)], []
     for name, side in (("width", request.width), ("height", request.height)):
         within(name, side, spec.min_side, spec.max_side, " pixels")
     width = arithmetic.snap_side(request.width, spec.grid)
@@ -237,6 +263,15 @@ def _size(request: Request, spec: ModelSpec, given: Sequence[Given]) -> tuple[tu
     asked = f"{request.width}×{request.height}"
     note = f"{asked} became {width}×{height}: {spec.title} makes sides that are multiples of {spec.grid}."
     return (width, height), [note]
+
+
+def _own_size(request: Request, spec: ModelSpec, given: Sequence[Given]) -> tuple[int, int] | None:
+    """Return the size of a clip that goes on, where a model makes that size: then its frames stay as they are."""
+    if not isinstance(request, ExtendRequest) or request.shape:
+        return None
+    sides = (given[0].width, given[0].height)
+    fits = all(side % spec.grid == 0 and spec.min_side <= side <= spec.max_side for side in sides)
+    return sides if fits else None
 
 
 def _shape_of(given: Sequence[Given], spec: ModelSpec) -> str:

@@ -34,7 +34,7 @@ EXPECTED = {
     "deliver": "480p, 720p or 1080p",
     "memory": "whole, fp8, int8, group or sequential",
     "seed": "a whole number from 0 to 18446744073709551615",
-    "task": "text, animate, restyle, transition or loop",
+    "task": "text, animate, restyle, transition, loop or extend",
     "image": "the path of a picture",
     "last": "the path of a picture",
     "at": "pictures, each with its seconds and a strength from 0 to 1",
@@ -51,6 +51,7 @@ EXPECTED = {
     "second": "the path of a clip or picture",
     "curve": "linear, early, late or hold",
     "seam": "short, normal or long",
+    "direction": "forward, backward or both",
     "loras": f"at most {MOST_LORAS} LoRAs, each with its source and a weight from -2 to 2",
 }
 STRENGTHS = "subtle, mild or strong, or a noise level over 0, at most 1"
@@ -196,6 +197,23 @@ class TransitionRequest(FittedRequest):
         return self
 
 
+class ExtendRequest(FittedRequest):
+    """A clip that goes on, begins earlier, or both; `seconds` is how much is added on a side."""
+
+    needs_words = False
+
+    task: Literal["extend"] = "extend"
+    prompt: str = ""
+    video: str
+    direction: Literal["forward", "backward", "both"] = "forward"
+
+    @model_validator(mode="after")
+    def _is_measured_in_seconds(self) -> Self:
+        if self.frames is not None:
+            raise ValueError("The clip decides the number of frames. Give the seconds to add instead.")
+        return self
+
+
 class LoopRequest(FittedRequest):
     """A clip that ends where it begins: a given one with a seam that is made, or one from words."""
 
@@ -219,13 +237,14 @@ class LoopRequest(FittedRequest):
         return self
 
 
-Request = TextRequest | AnimateRequest | RestyleRequest | TransitionRequest | LoopRequest
+Request = TextRequest | AnimateRequest | RestyleRequest | TransitionRequest | LoopRequest | ExtendRequest
 TASKS: Mapping[str, type[Request]] = {
     "text": TextRequest,
     "animate": AnimateRequest,
     "restyle": RestyleRequest,
     "transition": TransitionRequest,
     "loop": LoopRequest,
+    "extend": ExtendRequest,
 }
 SOURCES = ("image", "last", "video", "first", "second")
 """Fields that hold the path of a file, or `run:` and the id of a run."""

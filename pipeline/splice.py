@@ -17,6 +17,9 @@ CURVES: Mapping[Curve, Callable[[Shares], Shares]] = {
     "late": lambda t: t**3,
     "hold": lambda t: 1 / (1 + np.exp(-14 * (t - 0.5))),
 }
+SETTLED = 3
+"""Frames over which what differs at a single join fades."""
+
 MOST_GAIN = 1.25
 """Contrast is changed by no more than this: a flat picture has none to match."""
 
@@ -48,31 +51,44 @@ def feather(made: Pixels, one: Pixels, other: Pixels) -> Pixels:
     return feathered
 
 
-def settle(frames: Pixels, before: Pixels, after: Pixels) -> Pixels:
-    """Let made frames go on from real ones: what differs at each join fades towards the other.
+def joined(frames: Pixels, before: Pixels | None, after: Pixels | None) -> Pixels:
+    """Let made frames go on from real ones, lead into real ones, or both: in their colours, then pixel by pixel.
 
-    The made frames show `before` at their beginning and `after` at their end, as nearly as the model could. Spread over
-    all frames between, no step shows what was missed; over a few, the join jumped where the model missed by much.
+    The made frames show `before` at their beginning and `after` at their end, as nearly as the model could.
     """
-    first, last = len(before), len(frames) - len(after)
-    fade = (1 - np.arange(1, last - first + 1) / (last - first + 1))[:, None, None, None]
-    missed, missed_after = before[-1].astype(float) - frames[first - 1], after[0].astype(float) - frames[last]
+    return settle(match_colours(frames, before, after), before, after)
+
+
+def settle(frames: Pixels, before: Pixels | None, after: Pixels | None) -> Pixels:
+    """Let made frames go on from real ones: what differs at each join fades away from it.
+
+    Between two joins it fades towards the other: over a few frames, the step showed where much was missed. After
+    a single one it fades soon, or the outline of what has moved on by then stays as a ghost.
+    """
+    first, last = 0 if before is None else len(before), len(frames) - (0 if after is None else len(after))
+    over = last - first if before is not None and after is not None else SETTLED
+    fade = np.maximum(1 - np.arange(1, last - first + 1) / (over + 1), 0)[:, None, None, None]
     settled = frames.astype(float)
-    settled[first:last] += fade * missed + fade[::-1] * missed_after
+    if before is not None:
+        settled[first:last] += fade * (before[-1].astype(float) - frames[first - 1])
+    if after is not None:
+        settled[first:last] += fade[::-1] * (after[0].astype(float) - frames[last])
     rounded: Pixels = settled.round().clip(0, 255).astype(np.uint8)
     return rounded
 
 
-def match_colours(frames: Pixels, before: Pixels, after: Pixels) -> Pixels:
+def match_colours(frames: Pixels, before: Pixels | None, after: Pixels | None) -> Pixels:
     """Give made frames the colours of the real ones that they begin and end as, changing over from one to the other.
 
-    The made frames show `before` at their beginning and `after` at their end; the mean and deviation of each channel
-    there say what to correct.
+    The mean and deviation of each channel at an end say what to correct; where only one end is real, it corrects all.
     """
-    ends = [_correction(frames[: len(before)], before), _correction(frames[len(frames) - len(after) :], after)]
-    share = np.clip((np.arange(len(frames)) - len(before) + 1) / (len(frames) - len(before) - len(after) + 1), 0, 1)
+    real = [(frames[: len(before)], before)] if before is not None else []
+    real += [(frames[len(frames) - len(after) :], after)] if after is not None else []
+    ends = [_correction(made, shown) for made, shown in real]
+    between = len(frames) - sum(len(shown) for _, shown in real) + 1
+    share = np.clip((np.arange(len(frames)) - len(real[0][1]) + 1) / between, 0, 1)
     share = share[:, None, None, None]
-    gain, shift = (one * (1 - share) + other * share for one, other in zip(*ends, strict=True))
+    gain, shift = (one * (1 - share) + other * share for one, other in zip(ends[0], ends[-1], strict=True))
     corrected: Pixels = (frames * gain + shift).round().clip(0, 255).astype(np.uint8)
     return corrected
 

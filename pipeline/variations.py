@@ -11,7 +11,7 @@ from typing import Any
 from pipeline.errors import BadRequest, CannotDo
 from pipeline.halfway import Stopped
 from pipeline.models import get_model
-from pipeline.plan import DRAWN_SEEDS, Dice, Plan, making_of
+from pipeline.plan import DRAWN_SEEDS, Dice, Plan, makings_of
 from pipeline.planning.estimate import default_speed, timed
 from pipeline.planning.speed import Speed
 from pipeline.request import Request, parse_request
@@ -61,6 +61,10 @@ def draw_seeds(given: Sequence[int] = (), count: int | None = None, rng: Dice = 
 
 def as_draft(plan: Plan, speed: Speed | None = None) -> Plan:
     """Return the plan of a draft, which stops after a share of the steps and shows what the take would become."""
+    if len(plan.segments) > 1:
+        # Each part begins with what was finished of the one before.
+        longest = (get_model(plan.model).max_frames - 1) / plan.fps
+        raise CannotDo("seconds", f"A take of parts has no draft. Make it whole, or ask for {longest:g} s at most.")
     total = steps_of(plan)
     if total == 1:
         raise CannotDo("steps", "A take of one step has no draft. Make it whole, or with more steps.")
@@ -75,14 +79,14 @@ def finishing(plan: Plan, stopped: Stopped, speed: Speed | None = None) -> Plan:
 
 def steps_of(plan: Plan) -> int:
     """Return how many steps a take has, those of both passes counted."""
-    made = making_of(replace(plan, stop_after=None, resumes=None), get_model(plan.model))
-    return sum(len(each.levels) for each in made.passes)
+    makings = makings_of(replace(plan.whole, stop_after=None), get_model(plan.model))
+    return sum(len(each.levels) for made in makings for each in made.passes)
 
 
 def _timed(plan: Plan, speed: Speed | None) -> Plan:
     """Return a plan with what its own steps cost."""
     spec = get_model(plan.model)
-    return replace(plan, estimate=timed(plan.estimate, spec, making_of(plan, spec), speed or default_speed(spec)))
+    return replace(plan, estimate=timed(plan.estimate, spec, makings_of(plan, spec), speed or default_speed(spec)))
 
 
 def _lines(field: str) -> list[str]:

@@ -66,6 +66,11 @@ ASKED: dict[str, dict[str, Any]] = {
         "seconds": 0.75,
         "guidance_scale": 3.0,
     },
+    "extend": {"task": "extend", "video": "FILE clip.mp4", "prompt": "a ball rolls on"},
+    "extend backward": {"task": "extend", "video": "FILE other.mp4", "direction": "backward", "seconds": 1.3},
+    "extend both": {"task": "extend", "video": "FILE clip.mp4", "direction": "both", "seconds": 1.0},
+    "extend by parts": {"task": "extend", "video": "FILE clip.mp4", "prompt": "a ball", "seconds": 20.0},
+    "in parts": {"prompt": "a ball", "seconds": 20.0},
     "loop of words": {"task": "loop", "prompt": "a ball", "seconds": 1.5},
     "loop": {"task": "loop", "video": "FILE clip.mp4", "seam": "short", "range": [0.0, 1.5], "guidance_scale": 6.0},
 }  # fmt: skip

@@ -102,7 +102,7 @@ def test_pictures_stand_at_any_second(client: Client, tmp_path: Path) -> None:
     assert (pin["frame"], pin["strength"], pin["given"]["focus"]) == (4, 0.5, [0.2, 0.8])
 
 
-def test_a_clip_is_restyled_joined_and_looped(client: Client, tmp_path: Path) -> None:
+def test_a_clip_is_restyled_joined_extended_and_looped(client: Client, tmp_path: Path) -> None:
     small = {"width": 64, "height": 64, "steps": 3}
     clip = handle_file(film(tmp_path / "clip.mp4", 17, size=(64, 64)))
     file, run = client.predict(clip, "a ball", strength=0.6, range=[0.5, 1.25], **small, api_name="/restyle")
@@ -111,6 +111,9 @@ def test_a_clip_is_restyled_joined_and_looped(client: Client, tmp_path: Path) ->
     sources, owner = (clip, f"run:{run['id']}"), {"visitor": run["visitor"]}
     file, _ = client.predict(*sources, curve="hold", seconds=1.0, **small, **owner, api_name="/transition")
     assert len(list(read_frames(Path(file)))) == 27
+    asked = {"direction": "backward", "seconds": 0.5}
+    file, longer = client.predict(f"run:{run['id']}", **asked, **small, **owner, api_name="/extend")
+    assert (len(list(read_frames(Path(file)))), longer["parents"][0]["how"]) == (21, "extended from")
     file, run = client.predict("a ball turns", frames=9, **small, api_name="/loop")
     assert len(list(read_frames(Path(file)))) == 8
     assert run["plan"]["segments"][0]["rolled"]

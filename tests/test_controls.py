@@ -17,6 +17,7 @@ from pipeline.request import parse_request
 from pipeline.ui.animate_tab import build_animate_tab
 from pipeline.ui.composer import Composer
 from pipeline.ui.controls import Controls, build_controls, build_model
+from pipeline.ui.extend_tab import build_extend_tab
 from pipeline.ui.join_tab import build_join_tab
 from pipeline.ui.restyle_tab import build_restyle_tab
 from pipeline.ui.rows import Rows
@@ -70,7 +71,8 @@ def build_tabs() -> tuple[Composer, ...]:
     async def build() -> tuple[Composer, ...]:
         rows = Rows(MODELS, EMBEDDED)
         with gr.Blocks(), gr.Tabs():
-            return build_text_tab(rows), build_animate_tab(rows), build_restyle_tab(rows), *build_join_tab(rows)
+            begun = (build_text_tab(rows), build_animate_tab(rows), build_restyle_tab(rows))
+            return *begun, *build_join_tab(rows), build_extend_tab(rows)
 
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(lambda: asyncio.run(build())).result()

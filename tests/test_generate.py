@@ -174,7 +174,9 @@ def test_a_backend_that_breaks_is_a_failed_run(settings: Settings, store: Store,
         list(generate(plan_for(), Broken(settings), store))
 
 
-def test_more_than_one_segment_is_refused(backend: LocalBackend, store: Store, plan_for: MakePlan) -> None:
+def test_segments_that_are_no_part_of_the_take_are_refused(
+    backend: LocalBackend, store: Store, plan_for: MakePlan
+) -> None:
     with pytest.raises(CannotDo):
         list(generate(replace(plan_for(), segments=(Segment("a", 9), Segment("b", 9))), backend, store))
     assert files(store) == []

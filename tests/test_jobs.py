@@ -114,7 +114,7 @@ def test_a_failed_job_says_why_and_the_next_one_runs(jobs: Jobs, plan_for: MakeP
     bad = jobs.submit(replace(plan_for(), segments=(Segment("a", 9), Segment("b", 9))))
     good = jobs.submit(plan_for(steps=1))
     assert last(bad).state == "failed"
-    assert last(bad).error == "The plan has 2 segments. Give exactly one."
+    assert last(bad).error == ("The plan has 2 segments, and the take has parts of 1. Say for each where it comes in.")
     assert last(good).state == "done"
 
 

@@ -174,7 +174,7 @@ def test_a_run_that_waits_for_its_turn_is_cancelled(space: SpaceBackend, plan_fo
 
 def test_refusals_come_with_their_class_and_words(space: SpaceBackend, host: Server, plan_for: MakePlan) -> None:
     two = replace(plan_for(), segments=(Segment("a", 9), Segment("b", 9)))
-    with pytest.raises(CannotDo, match="Give exactly one") as refused:
+    with pytest.raises(CannotDo, match="Say for each where it comes in") as refused:
         run(space, two, [])
     assert refused.value.field == "segments"
     with pytest.raises(NotDownloaded, match=r"is not on http.*Choose another model"):

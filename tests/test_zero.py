@@ -90,7 +90,8 @@ def test_closing_ends_the_work_within_a_step_and_the_next_run_is_made(forked: di
 
 
 def test_errors_cross_with_their_class_and_words(forked: dict[str, Any]) -> None:
-    assert forked["refused"] == ["CannotDo", "segments", "The plan has 2 segments. Give exactly one."]
+    what = "The plan has 2 segments, and the take has parts of 1. Say for each where it comes in."
+    assert forked["refused"] == ["CannotDo", "segments", what]
     kind, _, message = forked["over_quota"]
     assert kind == "NoDevice"
     assert "GPU limit" in message

@@ -20,14 +20,14 @@ ANEW = "Make it anew: its recipe is kept"
 
 def stopped_at(plan: Plan, steps: int, state: Tensors | None, settings: Settings) -> Halfway | None:
     """Return a state with the marks of what it belongs to, nothing for a take that has come to its end."""
-    return None if state is None else Halfway(steps, state, _marks(plan, settings))
+    return None if state is None else Halfway(steps, state, marks_of(plan, settings))
 
 
 def refuse_others(plan: Plan, settings: Settings) -> None:
     """Raise BadRequest for a plan that goes on with what was begun as another, and NotFound where that is gone."""
     if plan.resumes is None:
         return
-    begun, now = read_halfway(Path(plan.resumes.file), marks_only=True), _marks(plan, settings)
+    begun, now = read_halfway(Path(plan.resumes.file), marks_only=True), marks_of(plan, settings)
     title = get_model(plan.model).title
     if begun.marks.get("model") != now["model"]:
         raise BadRequest("model", f"This take was begun with another model than {title}. {ANEW}.")
@@ -39,17 +39,22 @@ def refuse_others(plan: Plan, settings: Settings) -> None:
         raise NotFound(f"The steps of this take are not those that were kept. {ANEW}.")
 
 
-def _marks(plan: Plan, settings: Settings) -> dict[str, str]:
+def marks_of(plan: Plan, settings: Settings) -> dict[str, str]:
+    """Return the marks of what a take is begun as."""
     spec = get_model(plan.model)
-    return {"model": spec.name, "weights": weights_mark(spec, settings), "take": _mark_of_take(plan)}
+    return {"model": spec.name, "weights": weights_mark(spec, settings), "take": mark_of_take(plan)}
 
 
-def _mark_of_take(plan: Plan) -> str:
+def mark_of_take(plan: Plan) -> str:
     """Return a digest of all that decides the latents of a take; files have other names on other machines."""
-    spec, (segment,) = get_model(plan.model), plan.segments
+    spec, size = get_model(plan.model), (plan.width, plan.height)
     nameless = plan.with_files(lambda _: "")
     made = {name: getattr(plan, name) for name in DECIDES}
     made |= {"segments": nameless.segments, "loras": [(lora.sha256, lora.weight) for lora in plan.loras]}
-    passes = passes_of(spec, segment, plan.steps, (plan.width, plan.height), plan.first_pass)
-    made |= {"passes": passes, "negative_prompt": spec.negative_prompt, "dtype": spec.dtype}
+    passes = [passes_of(spec, segment, plan.steps, size, plan.first_pass) for segment in plan.segments]
+    made |= {
+        "passes": passes if len(passes) > 1 else passes[0],
+        "negative_prompt": spec.negative_prompt,
+        "dtype": spec.dtype,
+    }
     return sha256(json.dumps(made, sort_keys=True, default=asdict).encode()).hexdigest()

@@ -27,6 +27,7 @@ class Sampled:
     measures: dict[str, float]
     revision: str
     halfway: Halfway | None = None
+    made: int = 1
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ def _work(
     backend: Runner, plan: Plan, stopped: IsCancelled, emit: Callable[[Crossing], None], closed: IsCancelled
 ) -> None:
     take = backend.run(plan, emit, lambda: closed() or stopped())
-    told = (take.timings, take.measures, take.revision, take.halfway)
+    told = (take.timings, take.measures, take.revision, take.halfway, take.made)
     emit(Sampled(take.latents, take.steps_done, take.steps, *told))
     while not closed() and (piece := next(take.frames, None)) is not None:
         emit(piece)
@@ -105,6 +106,7 @@ def _take(sampled: Sampled, crossings: Crossings) -> Take:
         sampled.revision,
         notes=notes,
         halfway=sampled.halfway,
+        made=sampled.made,
     )
 
 

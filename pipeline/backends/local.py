@@ -5,34 +5,26 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from copy import copy
 from importlib import import_module
-from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-import numpy as np
-from PIL import Image
-
 from pipeline.backends.belonging import refuse_others, stopped_at
+from pipeline.backends.chain import Chain
+from pipeline.backends.cutting import Pieces, Reader, pieces
 from pipeline.backends.machine import look_at_machine
 from pipeline.backends.second_chance import SecondChance
-from pipeline.backends.steps import Steps
+from pipeline.backends.steps import steps_of_segments
 from pipeline.backends.take import Take
 from pipeline.errors import CannotDo
-from pipeline.events import IsCancelled, Latents, Listener, Loading, Pixels
-from pipeline.given.footage import Excerpt, read_clip
-from pipeline.given.media import fitted
+from pipeline.events import IsCancelled, Listener, Loading, Pixels
 from pipeline.hub.downloads import commit_of, is_here, model_folder
-from pipeline.latents import is_latents, read_latents
 from pipeline.memory import Machine, Policy, choose, usual_work
 from pipeline.model_spec import ModelSpec
 from pipeline.models import get_model
 from pipeline.plan import Plan
-from pipeline.planning.segments import Kept, Made
+from pipeline.planning.segments import Made
 from pipeline.settings import Settings
-from pipeline.splice import feather, match_colours, settle
 
 if TYPE_CHECKING:
-    from pipeline.families.codec import Codec
     from pipeline.families.family import Family, TextEmbeds
 
 T = TypeVar("T")
@@ -74,7 +66,7 @@ class LocalBackend:
 
     def run(self, plan: Plan, on_event: Listener, cancelled: IsCancelled) -> Take:
         """Denoise a plan, telling each step; the frames of the take are decoded when they are read."""
-        _refuse_many(plan)
+        _refuse_loose(plan)
         refuse_others(plan, self._settings)
         return self.call(lambda: self._run(plan, on_event, cancelled))
 
@@ -90,39 +82,41 @@ class LocalBackend:
 
     def _run(self, plan: Plan, on_event: Listener, cancelled: IsCancelled) -> Take:
         chance = SecondChance(plan, self._let_go, on_event)
-        return chance(lambda plan: self._take(plan, chance, on_event, cancelled))
+        chain = Chain(plan, self._settings, on_event, cancelled)
+        return chance(lambda plan: self._take(plan, chance, chain, on_event))
 
-    def _take(self, plan: Plan, chance: SecondChance, on_event: Listener, cancelled: IsCancelled) -> Take:
+    def _take(self, plan: Plan, chance: SecondChance, chain: Chain, on_event: Listener) -> Take:
         from pipeline.families.lora import loras
 
         clock = _Clock()
-        spec, (segment,) = get_model(plan.model), plan.segments
+        spec = get_model(plan.model)
         if not self._has(spec, plan.estimate.policy):
             on_event(Loading(spec.title))
         family = self._placed(plan)
         clock.lap("load")
-        text = self._text(family, plan)
-        clock.lap("text")
-        read = _Reader(plan, lambda: self._placed(chance.plan).codec)
+        text = clock.during("text", self._text)
+        read = Reader(plan, lambda: self._placed(chance.plan).codec)
         with loras(family.pipe, plan.loras):
             if plan.loras:
                 clock.lap("loras")
-            steps = Steps(plan, on_event, cancelled)
-            sample = family.run_segment(plan, segment, text, read, steps, steps.over)
+            chain.make(family, plan, text, read)
         clock.lap("denoise")
+        sample, latents = chain.samples[0], [each.latents for each in chain.samples]
         measures = {} if sample.change is None else {"change": sample.change}
-        pieces = _Pieces(lambda plan: _pieces(self._placed(plan), plan, sample.latents, read))
+        done, steps = sum(each.steps_done for each in chain.samples), sum(steps_of_segments(plan))
+        made = Pieces(lambda plan: pieces(self._placed(plan), plan.first(len(latents)), latents, read))
         return Take(
-            sample.latents,
-            self._on_device(lambda: chance(pieces.following)),
-            sample.steps_done,
-            sample.steps,
+            chain.latents,
+            self._on_device(lambda: chance(made.following)),
+            done,
+            steps if len(plan.segments) > 1 else sample.steps,
             clock.laps,
             measures,
             self._peak_mb,
             commit_of(spec, self._settings),
             notes=chance.notes,
-            halfway=stopped_at(plan, sample.steps_done, sample.state, self._settings),
+            halfway=stopped_at(plan, done, sample.state, self._settings) if len(plan.segments) == 1 else None,
+            made=len(latents),
         )
 
     def _peak_mb(self) -> float | None:
@@ -176,89 +170,6 @@ class LocalBackend:
             yield frames
 
 
-class _Reader:
-    """Reads excerpts of clips, and of the latents of takes, at the size and rate of a plan; each once."""
-
-    def __init__(self, plan: Plan, codec: "Callable[[], Codec]") -> None:
-        self._plan = plan
-        self._codec = codec
-        self._read: dict[Excerpt, Pixels] = {}
-        self._decoded: dict[str, Pixels] = {}
-
-    def __call__(self, excerpt: Excerpt) -> Pixels:
-        if excerpt not in self._read:
-            self._read[excerpt] = self._frames(excerpt)
-        return self._read[excerpt]
-
-    def _frames(self, excerpt: Excerpt) -> Pixels:
-        size = (self._plan.width, self._plan.height)
-        if not is_latents(excerpt.file):
-            return read_clip(excerpt, self._plan.fps, size)
-        first = round(excerpt.start * self._plan.fps)
-        whole = self._whole(excerpt.file)
-        wanted = (Image.fromarray(frame) for frame in whole[first : first + excerpt.frames])
-        return np.stack([np.asarray(fitted(frame, size, excerpt.fit, excerpt.focus)) for frame in wanted])
-
-    def _whole(self, file: str) -> Pixels:
-        if file not in self._decoded:
-            self._decoded[file] = np.concatenate(list(self._codec().decode(read_latents(Path(file)))))
-        return self._decoded[file]
-
-
-class _Pieces:
-    """The frames of a take one piece after another; for another plan it goes on where it was."""
-
-    def __init__(self, make: Callable[[Plan], Iterator[Pixels]]) -> None:
-        self._make = make
-        self._plan: Plan | None = None
-        self._pieces: Iterator[Pixels] = iter(())
-        self._done = 0
-
-    def following(self, plan: Plan) -> Pixels | None:
-        """Return the next piece, None after the last."""
-        if plan is not self._plan:
-            self._plan, self._pieces = plan, islice(self._make(plan), self._done, None)
-        piece = next(self._pieces, None)
-        self._done += 1
-        return piece
-
-
-def _pieces(family: "Family", plan: Plan, latents: Latents, read: _Reader) -> Iterator[Pixels]:
-    """Yield the frames of a take: what was made, or the parts that it is spliced from."""
-    if not plan.timeline:
-        yield from _plain(family, plan, latents)
-    for part in plan.timeline:
-        yield read(part.excerpt) if isinstance(part, Kept) else _made(family, plan, latents, part, read)
-
-
-def _plain(family: "Family", plan: Plan, latents: Latents) -> Iterator[Pixels]:
-    """Yield the frames of a segment; a picture that it begins with is decoded from its own latent alone.
-
-    The decoder looks ahead: what moves away later had blurred the picture by 2 dB.
-    """
-    pieces = family.codec.decode(latents)
-    if any(pin.frame == 0 and pin.given.frames == 1 and pin.strength == 1 for pin in plan.segments[0].pins):
-        (alone,) = family.codec.decode(latents[:, :, :1])
-        begins = next(pieces)
-        yield np.concatenate([alone, begins[1:]])
-    yield from pieces
-
-
-def _made(family: "Family", plan: Plan, latents: Latents, part: Made, read: _Reader) -> Pixels:
-    (segment,) = plan.segments
-    if segment.rolled:
-        return family.codec.decode_loop(latents)
-    frames = np.concatenate(list(family.codec.decode(latents)))
-    if part.matched:
-        before, after = (read(pin.given) for pin in segment.pins)
-        frames = settle(match_colours(frames, before, after), before, after)
-    made = frames[part.start : part.start + part.frames]
-    if segment.source is None or segment.source.other is None:
-        return made
-    one, other = read(segment.source.clip), read(segment.source.other)
-    return feather(made, one[-len(made) :], other[: len(made)])
-
-
 def _one_thread() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(max_workers=1, thread_name_prefix="device")
 
@@ -272,9 +183,25 @@ class _Clock:
 
     def lap(self, name: str) -> None:
         now = time.perf_counter()
-        self.laps[name], self._last = now - self._last, now
+        self.laps[name], self._last = self.laps.get(name, 0.0) + now - self._last, now
+
+    def during(self, name: str, work: Callable[["Family", Plan], T]) -> Callable[["Family", Plan], T]:
+        """Return work whose time is that of a lap of its own, within another one."""
+
+        def timed(family: "Family", plan: Plan) -> T:
+            started = time.perf_counter()
+            done = work(family, plan)
+            took = time.perf_counter() - started
+            self.laps[name] = self.laps.get(name, 0.0) + took
+            self._last += took
+            return done
+
+        return timed
 
 
-def _refuse_many(plan: Plan) -> None:
-    if len(plan.segments) != 1:
-        raise CannotDo("segments", f"The plan has {len(plan.segments)} segments. Give exactly one.")
+def _refuse_loose(plan: Plan) -> None:
+    """Raise CannotDo for segments of which the take has nothing."""
+    used = {part.segment for part in plan.timeline if isinstance(part, Made)} or {0}
+    if used != set(range(len(plan.segments))):
+        what = f"The plan has {len(plan.segments)} segments, and the take has parts of {len(used)}"
+        raise CannotDo("segments", f"{what}. Say for each where it comes in.")

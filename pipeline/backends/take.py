@@ -13,7 +13,8 @@ class Take:
 
     `peak_mb` tells, once the frames are read, the peak of a card's memory in MB, or None where it is a processor's;
     `revision` is the commit of a hosted model's weights or a digest of those that ship, `where` the Space that made it,
-    if any. `notes` say what went otherwise than planned, and are complete once all frames are read. `halfway` is what
+    if any. Of a plan with several segments, so many are `made`. `notes` say what went otherwise than planned, and are
+    complete once all frames are read. `halfway` is what
     it takes to go on with a take that was stopped.
     """
 
@@ -28,3 +29,4 @@ class Take:
     where: str = ""
     notes: Sequence[str] = ()
     halfway: Halfway | None = None
+    made: int = 1

@@ -16,15 +16,17 @@ from safetensors.numpy import load, save
 from pipeline import errors
 from pipeline.backends.crossing import Crossing, Ended, Sampled
 from pipeline.errors import BadRequest, Cancelled, OnetakeError, OutOfStep, UnknownModel
-from pipeline.events import Again, Loading, Pixels, Step, Waiting
+from pipeline.events import Again, Loading, PartDone, Pixels, Step, Waiting
 from pipeline.halfway import Halfway, Tensors
 from pipeline.memory import Machine
 from pipeline.models import get_model
 from pipeline.plan import Plan
 
 # To be raised with every change of what is sent.
-VERSION = 3
-KINDS = {kind.__name__: kind for kind in (Waiting, Loading, Again, Step, Sampled, Ended)}
+VERSION = 4
+KINDS = {kind.__name__: kind for kind in (Waiting, Loading, Again, Step, PartDone, Sampled, Ended)}
+# Small pictures in a row, which are only looked at.
+FILMS = ("preview", "frames")
 PREVIEW_QUALITY = 85
 Message = dict[str, Any]
 _MACHINES = TypeAdapter(Machine)
@@ -111,7 +113,7 @@ def _packed(name: str, value: Any) -> Any:
         return _tensors({"latents": value})
     if name == "halfway" and value is not None:
         return {"steps": value.steps, "marks": dict(value.marks), "tensors": _tensors(value.tensors)}
-    if name == "preview" and value is not None:
+    if name in FILMS and value is not None:
         return {
             "frames": len(value),
             "picture": _picture(value.reshape(-1, *value.shape[2:]), "JPEG", quality=PREVIEW_QUALITY),
@@ -126,7 +128,7 @@ def _unpacked(name: str, value: Any) -> Any:
         return load(base64.b64decode(value))["latents"]
     if name == "halfway" and value is not None:
         return Halfway(value["steps"], load(base64.b64decode(value["tensors"])), value["marks"])
-    if name == "preview" and value is not None:
+    if name in FILMS and value is not None:
         column = _pixels(value["picture"])
         return column.reshape(value["frames"], -1, *column.shape[1:])
     return value

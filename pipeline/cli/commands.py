@@ -18,6 +18,7 @@ examples:
   python -m pipeline transition one.mp4 two.mov --curve late --seconds 1
   python -m pipeline loop clip.mp4 --seam long
   python -m pipeline loop --prompt "a red ball turns on grass"
+  python -m pipeline extend clip.mp4 "the ball rolls on" --seconds 3 --direction backward
   python -m pipeline text "a red ball bounces on snow" --lora ink.safetensors=0.8 --lora user/name
   python -m pipeline drafts "a {red|blue} ball bounces on snow" --seeds 4
   python -m pipeline finish ID
@@ -47,7 +48,7 @@ def make_parser() -> tuple[argparse.ArgumentParser, Any]:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for add in (_add_text, _add_animate, _add_restyle, _add_transition, _add_loop):
+    for add in (_add_text, _add_animate, _add_restyle, _add_transition, _add_loop, _add_extend):
         add(commands)
     return parser, commands
 
@@ -122,6 +123,17 @@ def _add_loop(commands: Any) -> None:
     _add_making(command, "loop", ("video", "range", "seam", "fit", "focus"))
 
 
+def _add_extend(commands: Any) -> None:
+    command = commands.add_parser(
+        "extend", help="let a clip go on", description="Let a clip go on after its end, or begin earlier."
+    )
+    command.add_argument("video", metavar="VIDEO", help="the clip; all of its own frames stay")
+    command.add_argument("prompt", nargs="?", metavar="PROMPT", help="what happens")
+    command.add_argument("--direction", choices=("forward", "backward", "both"), help="after its end, if left out")
+    _add_fitting(command)
+    _add_making(command, "extend", ("video", "direction", "fit", "focus"))
+
+
 def _add_fitting(command: Any) -> None:
     command.add_argument("--fit", choices=("crop", "pad"), help="how another shape fits in; crop if left out")
     command.add_argument("--focus", metavar="X,Y", type=_point, help="where to crop around, 0..1 across and down")
@@ -141,7 +153,7 @@ def add_sampling(command: Any, task: str, own: tuple[str, ...]) -> None:
     command.add_argument("--shape", choices=shapes, help="a shape by name, in the model's own size")
     command.add_argument("--size", metavar="WxH", type=_size, help="width and height in pixels, such as 128x128")
     command.add_argument(
-        "--seconds", metavar="S", type=float, help="how long it plays; a transition: how long it passes into the other"
+        "--seconds", metavar="S", type=float, help="how long it plays, how long a transition takes, how much is added"
     )
     command.add_argument("--frames", metavar="N", type=int, help="how many frames; one gives a picture (PNG)")
     command.add_argument("--steps", metavar="N", type=int, help="denoising steps")

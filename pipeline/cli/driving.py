@@ -9,7 +9,7 @@ from typing import Any
 from pipeline.backends.choice import Device, open_backend
 from pipeline.cli.terminal import say, show_progress, stop_on_interrupt
 from pipeline.errors import RunFailed
-from pipeline.events import Again, Decoding, Loading, Step, Told, Waiting
+from pipeline.events import Again, Decoding, Loading, Step, Told, Waiting, Watchable
 from pipeline.hub.downloads import is_here, not_downloaded
 from pipeline.hub.loras import fetch_lora, find_lora
 from pipeline.library.runs import Run
@@ -63,8 +63,11 @@ class Studio:
                 case Again(why):
                     show_progress("")
                     say(why)
-                case Step(index, total, _, seconds_left):
-                    show_progress(f"step {index} of {total} · {seconds_left or 0:.0f} s left")
+                case Step():
+                    show_progress(_step(event))
+                case Watchable(part, parts, file):
+                    show_progress("")
+                    say(f"part {part} of {parts} can be watched: {file}")
                 case Decoding(_, _, seconds_left):
                     show_progress(f"developing the frames · {seconds_left or 0:.0f} s left")
                 case Finished(run):
@@ -111,6 +114,13 @@ def _open(settings: Settings) -> Device:
     # A plan is made for the card that it is going to run on.
     backend.meet(_say_what)
     return backend
+
+
+def _step(step: Step) -> str:
+    left = f"step {step.index} of {step.total} · {step.seconds_left or 0:.0f} s left"
+    if step.part_left is None:
+        return left
+    return f"part {step.part} of {step.parts}, {step.part_left:.0f} s left of it · {left} of all"
 
 
 def _say_what(event: Told) -> None:

@@ -24,6 +24,9 @@ def local_disk(home: Path) -> Path:
 
     That other one is on a disk of this machine, for this process alone, and gone when it ends.
     """
+    # What is not there yet would pass for too weak.
+    with suppress(OSError):
+        home.mkdir(parents=True, exist_ok=True)
     mounts = MOUNTS.read_text("utf-8") if MOUNTS.is_file() else ""
     if not is_far(home.resolve(), mounts) and _holds_databases(home):
         return home

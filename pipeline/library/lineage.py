@@ -22,6 +22,7 @@ DESCENDS = {
     "restyle": "restyled from",
     "transition": "blended from",
     "loop": "looped from",
+    "extend": "extended from",
 }
 
 

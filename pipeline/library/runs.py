@@ -16,6 +16,8 @@ POSTER = "poster.webp"
 LATENTS = "latents.safetensors"
 LAST = "last.png"
 HALFWAY = "halfway.safetensors"
+# The measure of a run that says how many of its parts were made before.
+BEGUN = "begun"
 # A page lists the same ones again and again.
 READ_BEFORE = 2000
 
@@ -49,8 +51,8 @@ class Run:
 
     @property
     def finishes(self) -> bool:
-        """True where it went on with the steps of another run."""
-        return any(parent.how == FINISHED for parent in self.parents)
+        """True where some of its steps were done before, in another run or in parts that were kept."""
+        return BEGUN in self.measures or any(parent.how == FINISHED for parent in self.parents)
 
     def to_json(self) -> dict[str, Any]:
         """Return the run as values that json can write."""

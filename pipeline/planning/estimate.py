@@ -1,5 +1,6 @@
 """What a plan costs: seconds from its work and the speed of the machine, memory from where the weights lie."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from pipeline.frames import LEAD, decode_windows
@@ -7,6 +8,9 @@ from pipeline.memory import SAYS, Placement, Policy, Work
 from pipeline.model_spec import ModelSpec
 from pipeline.planning.delivery import Pass, passes_flops, tokens_of
 from pipeline.planning.speed import MARGINS, Amounts, Speed
+
+# What the work of several makings is added up from.
+ADDED = ("steps", "gflop", "given", "decoded", "written")
 
 
 @dataclass(frozen=True)
@@ -70,8 +74,21 @@ def default_speed(spec: ModelSpec) -> Speed:
     return Speed(spec.gflops_per_second, spec.decode_megapixels_per_second)
 
 
-def amounts_of(spec: ModelSpec, made: Making) -> Amounts:
-    """Return how much work a making is."""
+def largest(makings: Sequence[Making], spec: ModelSpec) -> Work:
+    """Return what the largest of several makings is to a model at once."""
+    return max((made.work(spec) for made in makings), key=lambda work: work.tokens)
+
+
+def amounts_of(spec: ModelSpec, makings: Sequence[Making]) -> Amounts:
+    """Return how much work makings are together."""
+    first, *others = (_amounts(spec, made) for made in makings)
+    for each in others:
+        added = {name: getattr(first, name) + getattr(each, name) for name in ADDED}
+        first = replace(first, **added)
+    return first
+
+
+def _amounts(spec: ModelSpec, made: Making) -> Amounts:
     width, height = made.size
     latents = (made.frames - 1) // spec.frame_grid + 1 + (2 * LEAD if made.rolled else 0)
     windows = decode_windows(latents, spec.frame_grid, spec.windows.keep, spec.windows.context)
@@ -87,15 +104,18 @@ def amounts_of(spec: ModelSpec, made: Making) -> Amounts:
     )
 
 
-def estimate(spec: ModelSpec, made: Making, speed: Speed, placement: Placement, wanted: Policy | None) -> Estimate:
+def estimate(
+    spec: ModelSpec, makings: Sequence[Making], speed: Speed, placement: Placement, wanted: Policy | None
+) -> Estimate:
     """Return the costs at a speed, with the weights placed so."""
     where = (placement.policy, placement.beside, placement.tiled, placement.on_card)
-    return timed(Estimate(0.0, placement.memory_mb, made.work(spec).tokens, *where, wanted), spec, made, speed)
+    costs = Estimate(0.0, placement.memory_mb, largest(makings, spec).tokens, *where, wanted)
+    return timed(costs, spec, makings, speed)
 
 
-def timed(costs: Estimate, spec: ModelSpec, made: Making, speed: Speed) -> Estimate:
-    """Return costs with the seconds of a making at a speed."""
-    takes = speed.seconds(amounts_of(spec, made), costs.policy)
+def timed(costs: Estimate, spec: ModelSpec, makings: Sequence[Making], speed: Speed) -> Estimate:
+    """Return costs with the seconds of makings at a speed."""
+    takes = speed.seconds(amounts_of(spec, makings), costs.policy)
     return replace(
         costs,
         seconds=round(takes.total, 2),

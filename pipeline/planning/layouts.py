@@ -1,109 +1,51 @@
 """How each task lays its take out in time: what is generated, what is given, and what is spliced around it."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 
 from pipeline.errors import BadRequest, CannotDo
-from pipeline.frames import context_frames, frames_for, place_window, seconds_of, snap_frames
-from pipeline.given.footage import Excerpt, Footage
-from pipeline.given.media import Picture
-from pipeline.given.sound import Sound
+from pipeline.frames import context_frames, place_window, seconds_of
 from pipeline.model_spec import ModelSpec
+from pipeline.planning.chunks import in_chunks
+from pipeline.planning.extending import extend
+from pipeline.planning.given_clip import Clip, given_clip, silent, sound_of
+from pipeline.planning.lengths import asked_length, clip_length, within
 from pipeline.planning.pins import Given, pins_of
-from pipeline.planning.segments import Kept, Made, Part, Pin, Segment, Source
+from pipeline.planning.segments import Kept, Layout, Made, Pin, Segment, Source
 from pipeline.planning.strengths import noise_level, strength_notes, taken_notes
 from pipeline.request import (
     AnimateRequest,
-    ClipRequest,
-    FittedRequest,
+    ExtendRequest,
     LoopRequest,
+    Request,
     RestyleRequest,
     TransitionRequest,
 )
 
 SEAM_SECONDS: Mapping[str, float] = {"short": 0.5, "normal": 1.0, "long": 2.0}
 TRANSITION_SECONDS = 1.0
-HELD_SECONDS = 2.0
-"""How long a picture stands that is given as a clip."""
 
 
-@dataclass(frozen=True)
-class Layout:
-    """A segment, the parts of the take (none where the segment is all of it), notes, and the sound that goes along."""
-
-    segment: Segment
-    timeline: tuple[Part, ...] = ()
-    notes: tuple[str, ...] = ()
-    sound: Sound | None = None
-
-
-@dataclass(frozen=True)
-class Clip:
-    """A given clip at a model's rate: where it lies, how it is fitted, and the frames that are used of it."""
-
-    name: str
-    excerpt: Excerpt
-    fps: int
-
-    @property
-    def frames(self) -> int:
-        """How many frames are used."""
-        return self.excerpt.frames
-
-    def cut(self, first: int, frames: int) -> Excerpt:
-        """Return a stretch of it, in frames."""
-        return replace(self.excerpt, start=self.excerpt.start + first / self.fps, frames=frames)
-
-
-def lay_out(request: ClipRequest, spec: ModelSpec, given: Mapping[str, Given]) -> Layout:
+def lay_out(request: Request, spec: ModelSpec, given: Mapping[str, Given]) -> Layout:
     """Lay a request out for a model; `given` is what was found at its paths. Raise BadRequest for what cannot be."""
     match request:
         case RestyleRequest():
             return _restyle(request, spec, given)
         case TransitionRequest():
             return _transition(request, spec, given)
+        case ExtendRequest():
+            return extend(request, spec, given)
         case LoopRequest(video=None):
             return _rolled(request, spec)
         case LoopRequest():
             return _loop(request, spec, given)
     num_frames, notes = clip_length(request, spec)
     pins = tuple(pins_of(request, num_frames, spec.fps)) if isinstance(request, AnimateRequest) else ()
-    return Layout(Segment(request.prompt, num_frames, pins), notes=tuple(notes))
-
-
-def clip_length(request: ClipRequest, spec: ModelSpec) -> tuple[int, list[str]]:
-    """Return the frames that a model makes for a request, with a note where that is not what was asked."""
-    asked, name = asked_length(request, spec)
-    made = snap_frames(asked, spec.frame_grid)
-    if made == asked:
-        return made, []
-    step, plays = spec.frame_grid, seconds_of(made, spec.fps)
-    return made, [
-        f"{name} became {made} frames ({plays:.1f} s): {spec.title} makes 1, {step + 1}, {2 * step + 1}, … frames."
-    ]
-
-
-def asked_length(request: ClipRequest, spec: ModelSpec, whole: bool = False) -> tuple[float, str]:
-    """Return the frames that were asked for, not yet rounded, and how that was said.
-
-    A clip shows a time with both its ends, a frame more than a `whole` one that begins again.
-    """
-    if request.seconds is None:
-        frames = spec.frames - whole if request.frames is None else request.frames
-        within("frames", frames, 1, spec.max_frames)
-        return frames, f"{frames} frames"
-    within("seconds", request.seconds, 0, seconds_of(spec.max_frames - 1, spec.fps), " s")
-    return frames_for(request.seconds, spec.fps) - whole, f"{request.seconds:g} s"
-
-
-def within(field: str, value: float, least: float, most: float, unit: str = "") -> None:
-    """Raise BadRequest for a number out of its range."""
-    if not least <= value <= most:
-        raise BadRequest(field, f"{field} is {value}{unit}: choose from {least:g} to {most:g}{unit}.")
+    return in_chunks(Layout(Segment(request.prompt, num_frames, pins), notes=tuple(notes)), spec)
 
 
 def _restyle(request: RestyleRequest, spec: ModelSpec, given: Mapping[str, Given]) -> Layout:
-    clip, notes = _clip(request, request.video, spec, given[request.video])
+    clip, notes = given_clip(request, request.video, spec, given[request.video])
     clip, cut = _cut(clip, request, spec)
     if clip.frames <= spec.frame_grid and request.range:
         few = f"{clip.frames} frames are too few for a range"
@@ -118,14 +60,8 @@ def _restyle(request: RestyleRequest, spec: ModelSpec, given: Mapping[str, Given
     layout = replace(layout, notes=(*notes, *cut, *layout.notes, *strengths))
     layout = replace(layout, segment=replace(layout.segment, strength=level))
     if clip.frames == 1:
-        return replace(layout, notes=(*layout.notes, *_silent(given)))
-    return replace(layout, sound=_sound(request.video, clip, given))
-
-
-def _sound(path: str, clip: Clip, given: Mapping[str, Given]) -> Sound | None:
-    """Return the sound that goes along with a clip, which keeps its timing."""
-    sounds = isinstance(found := given[path], Footage) and found.has_sound
-    return Sound(path, clip.excerpt.start, seconds_of(clip.frames, clip.fps)) if sounds else None
+        return replace(layout, notes=(*layout.notes, *silent(given)))
+    return replace(layout, sound=sound_of(request.video, clip, given))
 
 
 def _remade(request: RestyleRequest, clip: Clip, spec: ModelSpec, wanted: tuple[float, float]) -> Layout:
@@ -144,7 +80,9 @@ def _remade(request: RestyleRequest, clip: Clip, spec: ModelSpec, wanted: tuple[
 
 
 def _transition(request: TransitionRequest, spec: ModelSpec, given: Mapping[str, Given]) -> Layout:
-    (one, notes), (two, more) = (_clip(request, path, spec, given[path]) for path in (request.first, request.second))
+    (one, notes), (two, more) = (
+        given_clip(request, path, spec, given[path]) for path in (request.first, request.second)
+    )
     seconds = TRANSITION_SECONDS if request.seconds is None else request.seconds
     longest = spec.max_frames - 2 * context_frames(spec.max_frames, spec.frame_grid)
     within("seconds", seconds, 0, longest / spec.fps, " s")
@@ -162,13 +100,13 @@ def _transition(request: TransitionRequest, spec: ModelSpec, given: Mapping[str,
         Kept(two.cut(overlap, two.frames - overlap)),
     )
     segment = Segment(request.prompt, before + overlap + after, pins, source if spec.edits else None, spec.blend)
-    return Layout(segment, timeline, (*notes, *more, *short, *_silent(given)))
+    return Layout(segment, timeline, (*notes, *more, *short, *silent(given)))
 
 
 def _loop(request: LoopRequest, spec: ModelSpec, given: Mapping[str, Given]) -> Layout:
     if spec.pins != "any":
         raise CannotDo("video", f"{spec.title} loops words alone. Leave the clip out, or choose another model.")
-    clip, notes = _clip(request, request.video or "", spec, given[request.video or ""])
+    clip, notes = given_clip(request, request.video or "", spec, given[request.video or ""])
     if request.range:
         first, frames = _range(request.range, clip, spec)
         clip = replace(clip, excerpt=clip.cut(first, frames))
@@ -178,7 +116,7 @@ def _loop(request: LoopRequest, spec: ModelSpec, given: Mapping[str, Given]) -> 
     pins = (Pin(0, clip.cut(clip.frames - context, context)), Pin(context + made, clip.cut(0, context)))
     segment = Segment(request.prompt, context + made + context, pins)
     timeline = (Kept(clip.excerpt), Made(context, made, matched=True))
-    return Layout(segment, timeline, (*notes, *_silent(given)))
+    return Layout(segment, timeline, (*notes, *silent(given)))
 
 
 def _rolled(request: LoopRequest, spec: ModelSpec) -> Layout:
@@ -195,36 +133,7 @@ def _rolled(request: LoopRequest, spec: ModelSpec) -> Layout:
     return Layout(segment, (Made(0, frames),), () if frames == asked else (note,))
 
 
-def _clip(request: FittedRequest, path: str, spec: ModelSpec, found: Given) -> tuple[Clip, tuple[str, ...]]:
-    """Return the frames of a clip that a model can take, with notes on what is cut."""
-    seconds = HELD_SECONDS if isinstance(found, Picture) else found.seconds
-    there = _frames_in(seconds, spec)
-    if there <= spec.frame_grid:
-        least = (spec.frame_grid + 1) / spec.fps
-        raise BadRequest("video", f"{found.name} plays {seconds:.2f} s. Give a clip of at least {least:g} s.")
-    used = min(there, spec.max_frames)
-    clip = Clip(found.name, Excerpt(path, 0.0, used, request.fit, request.focus), spec.fps)
-    return clip, tuple(_clip_notes(found, used, spec))
-
-
-def _frames_in(seconds: float, spec: ModelSpec) -> int:
-    """Return how many frames a clip of so many seconds gives a model."""
-    # Files round their length to ticks of their own, of up to a few milliseconds.
-    return max(int(seconds * spec.fps + 0.05), 1)
-
-
-def _clip_notes(found: Given, used: int, spec: ModelSpec) -> Iterator[str]:
-    if isinstance(found, Picture):
-        yield f"{found.name} is a picture: it is held for {HELD_SECONDS:g} s."
-        return
-    if abs(found.fps - spec.fps) > 0.5:
-        yield f"{found.name} shows {found.fps:.3g} frames a second; {spec.title} makes {spec.fps}."
-    if used == spec.max_frames < _frames_in(found.seconds, spec):
-        plays = seconds_of(used, spec.fps)
-        yield f"{found.name} plays {found.seconds:.1f} s; its first {plays:.1f} s are used: {spec.title} takes no more."
-
-
-def _cut(clip: Clip, request: ClipRequest, spec: ModelSpec) -> tuple[Clip, list[str]]:
+def _cut(clip: Clip, request: Request, spec: ModelSpec) -> tuple[Clip, list[str]]:
     """Use as much of a clip as was asked for."""
     if request.seconds is None and request.frames is None:
         return clip, []
@@ -277,9 +186,3 @@ def _seam(seconds: float, most: int, spec: ModelSpec) -> int:
     if frames < 1:
         raise BadRequest("seconds", f"The clips are too short. Give clips of at least {(grid + 1) / spec.fps:g} s.")
     return frames
-
-
-def _silent(given: Mapping[str, Given]) -> Iterator[str]:
-    for found in given.values():
-        if isinstance(found, Footage) and found.has_sound:
-            yield f"The sound of {found.name} is left out: its timing changes."

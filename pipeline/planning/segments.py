@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from pipeline.given.footage import Excerpt
+from pipeline.given.sound import Sound
 from pipeline.request import Curve
 
 
@@ -32,7 +33,8 @@ class Segment:
     """A stretch of video made in one go.
 
     `strength` is the noise level 0..1 at which its source is taken up; a rolled one has no first frame: its latents
-    are turned in time at each step (Mobius, arXiv 2502.20307), and it ends where it begins.
+    are turned in time at each step (Mobius, arXiv 2502.20307), and it ends where it begins. So many of its first
+    frames as it `follows` are the last ones of the segment before.
     """
 
     prompt: str
@@ -41,6 +43,7 @@ class Segment:
     source: Source | None = None
     strength: float = 1.0
     rolled: bool = False
+    follows: int = 0
 
     @property
     def start(self) -> float:
@@ -52,6 +55,13 @@ class Segment:
         """Everything that it is given."""
         clips = (self.source.clip, self.source.other) if self.source else ()
         return (*(pin.given for pin in self.pins), *(clip for clip in clips if clip))
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """A segment that is made already: the file of what it takes to go on after it."""
+
+    file: str
 
 
 @dataclass(frozen=True)
@@ -68,11 +78,31 @@ class Kept:
 
 @dataclass(frozen=True)
 class Made:
-    """Frames of the generated segment from one on; matched ones take on the colours of their neighbours."""
+    """Frames of a generated segment, by its number, from one on; matched ones take on their neighbours' colours."""
 
     start: int
     frames: int
     matched: bool = False
+    segment: int = 0
 
 
 Part = Kept | Made
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A segment, the parts of the take (none where the segment is all of it), notes, and the sound that goes along.
+
+    A long take has `further` segments, which are made after it.
+    """
+
+    segment: Segment
+    timeline: tuple[Part, ...] = ()
+    notes: tuple[str, ...] = ()
+    sound: Sound | None = None
+    further: tuple[Segment, ...] = ()
+
+    @property
+    def segments(self) -> tuple[Segment, ...]:
+        """All segments, in the order in which they are made."""
+        return (self.segment, *self.further)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 from pipeline.errors import Interrupted
-from pipeline.events import Again, Decoding, Loading, Pixels, Step, Waiting
+from pipeline.events import Again, Decoding, Loading, PartDone, Pixels, Step, Waiting, Watchable
 from pipeline.generate import Event, Finished
 from pipeline.library.runs import Run
 from pipeline.plan import Plan
@@ -21,6 +21,7 @@ FINAL = frozenset(get_args(State)) - set(UNFINISHED)
 # What can be submitted once more: all that ended without what was asked for.
 UNDONE = FINAL - {"done", "draft"}
 CUT = "The app was stopped while this was made, and nothing of it was kept. Run it again."
+CUT_IN_PARTS = "The app was stopped while this was made. Run it again: it goes on after the parts that are done."
 GOES_ON = "The app is being stopped. It goes on with this when it is started again."
 
 
@@ -30,7 +31,8 @@ class JobView:
 
     Times are seconds since 1970; when its steps begin and when it ends is told as far as it can be foreseen.
     `unloadable` is True where its model could not be loaded, `by_page` where its visitor's page has to stay open until
-    it has begun. `again` is the job by which it was tried again; `version` rises with each change.
+    it has begun. Of a take in several parts, `part` is made until `part_ends`, and `parts_done` are files of those that
+    can be watched. `again` is the job by which it was tried again; `version` rises with each change.
     """
 
     id: str
@@ -47,6 +49,10 @@ class JobView:
     waits_for: str = ""
     step: int = 0
     steps: int = 0
+    part: int = 1
+    parts: int = 1
+    part_ends: float | None = None
+    parts_done: tuple[str, ...] = ()
     preview: Pixels | None = None
     stopping: bool = False
     note: str = ""
@@ -120,7 +126,7 @@ class Job:
     def stopped(self) -> bool:
         """Return whether somebody asked for a stop; raise Interrupted where the app itself has to stop."""
         if self._cut.is_set():
-            raise Interrupted(CUT)
+            raise Interrupted(cut_short(self._view.plan))
         return self._stop.is_set()
 
     def release(self) -> None:
@@ -173,6 +179,11 @@ class Job:
         self._changed.notify_all()
 
 
+def cut_short(plan: Plan) -> str:
+    """Say what became of a take that was under way when the app was stopped."""
+    return CUT_IN_PARTS if len(plan.segments) > 1 else CUT
+
+
 def told(event: Event, view: JobView) -> dict[str, Any]:
     """Return what an event changes in a view."""
     match event:
@@ -182,11 +193,22 @@ def told(event: Event, view: JobView) -> dict[str, Any]:
             return {"phase": "loading", "waits_for": ""}
         case Again(why):
             return {"phase": "loading", "step": 0, "preview": None, "begins": None, "ends": None, "note": why}
-        case Step(index, total, preview, seconds_left, seconds):
-            now = time.time()
-            times = {"begins": view.begins or now - seconds, "ends": now + (seconds_left or 0)}
-            return {"phase": "denoising", "waits_for": "", "step": index, "steps": total, "preview": preview} | times
+        case Step():
+            return _stepped(event, view)
+        case Watchable(_, _, file):
+            return {"parts_done": (*view.parts_done, file)}
+        case PartDone():
+            return {}
         case Decoding(_, _, seconds_left):
             return {"phase": "decoding", "ends": time.time() + (seconds_left or 0)}
         case Finished(run):
             return {"phase": "ended", "state": run.state, "run": run, "ended": time.time()}
+
+
+def _stepped(step: Step, view: JobView) -> dict[str, Any]:
+    now = time.time()
+    part_ends = None if step.part_left is None else now + step.part_left
+    times = {"begins": view.begins or now - step.seconds, "ends": now + (step.seconds_left or 0)}
+    parts = {"part": step.part, "parts": step.parts, "part_ends": part_ends}
+    steps = {"step": step.index, "steps": step.total, "preview": step.preview}
+    return {"phase": "denoising", "waits_for": ""} | times | parts | steps

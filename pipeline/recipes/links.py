@@ -233,7 +233,7 @@ READERS: Mapping[str, Callable[[str, str], Any]] = {
     "strength": _strength,
     "level": _real,
     "range": _pair(".."),
-    **dict.fromkeys(("theme", "colour", "camera", "light", "curve", "seam", "fit"), _word),
+    **dict.fromkeys(("theme", "colour", "camera", "light", "curve", "direction", "seam", "fit"), _word),
     "focus": _pair(","),
     "shape": _word,
     "size": _pair("x", _whole),

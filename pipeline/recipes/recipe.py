@@ -14,7 +14,8 @@ from pipeline.library.runs import Run, take_name
 from pipeline.model_spec import ModelSpec
 from pipeline.models import EMBEDDED, MODELS
 from pipeline.plan import Plan
-from pipeline.planning.layouts import clip_length, lay_out
+from pipeline.planning.layouts import lay_out
+from pipeline.planning.lengths import clip_length
 from pipeline.planning.segments import Kept
 from pipeline.planning.strengths import noise_level
 from pipeline.recipes.recovered import recovered
@@ -163,14 +164,14 @@ def _checked(asked: Mapping[str, Any]) -> Request:
 
 def _limited(asked: dict[str, Any], spec: ModelSpec, notes: list[str]) -> dict[str, Any]:
     """Leave out what is out of a model's limits, which may have been others."""
-    sides, longest = (spec.min_side, spec.max_side), (spec.max_frames - 1) / spec.fps
+    sides, longest = (spec.min_side, spec.max_side), spec.most_frames(asked.get("task", "text"))
     limits: dict[str, tuple[float, float]] = {
         "steps": (spec.min_steps, spec.max_steps),
         "guidance_scale": (1, spec.max_guidance_scale),
         "width": sides,
         "height": sides,
-        "frames": (1, spec.max_frames),
-        "seconds": (0, longest),
+        "frames": (1, longest),
+        "seconds": (0, (longest - 1) / spec.fps),
     }
     out = [name for name, (least, most) in limits.items() if name in asked and not least <= asked[name] <= most]
     for name in out:

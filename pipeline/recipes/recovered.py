@@ -12,11 +12,11 @@ from pipeline.planning.segments import Kept, Segment
 
 def recovered(plan: Plan) -> dict[str, Any]:
     """Return fields that make a plan again, though perhaps not those that were filled in."""
-    (segment,) = plan.segments
-    own = {"animate": _animate, "restyle": _restyle, "transition": _transition, "loop": _loop}.get(plan.task, _text)
+    segment = plan.segments[0]
+    own = {"animate": _animate, "restyle": _restyle, "transition": _transition, "loop": _loop, "extend": _extend}
     lines = {"deliver": f"{min(plan.delivered)}p"} if plan.delivered else {}
     fitted = _fitted(segment.excerpts[0]) if segment.excerpts else {}
-    return {"prompt": segment.prompt, **_size(plan), **lines, **fitted, **own(plan, segment)}
+    return {"prompt": segment.prompt, **_size(plan), **lines, **fitted, **own.get(plan.task, _text)(plan, segment)}
 
 
 def _size(plan: Plan) -> dict[str, Any]:
@@ -72,6 +72,13 @@ def _loop(plan: Plan, _segment: Segment) -> dict[str, Any]:
         return {"seconds": plan.seconds}
     seam = min(SEAM_SECONDS, key=lambda name: abs(SEAM_SECONDS[name] - _made(plan) / plan.fps))
     return {"video": kept.file, "seam": seam, "range": [kept.start, kept.start + kept.frames / plan.fps]}
+
+
+def _extend(plan: Plan, _segment: Segment) -> dict[str, Any]:
+    (kept,) = _kept(plan)
+    first, last = (isinstance(plan.timeline[end], Kept) for end in (0, -1))
+    direction = "forward" if first else "backward" if last else "both"
+    return {"video": kept.file, "direction": direction, "seconds": _made(plan) / plan.fps / (2 - first - last)}
 
 
 def _kept(plan: Plan) -> Iterator[Excerpt]:

@@ -34,7 +34,7 @@ def build_animate_tab(rows: Rows) -> Composer:
     return Composer(
         TASK, prompt, examples, controls, making, own, reshape=reshape,
         needed=("image", "last", "between"), asks="Give a first frame, a last frame, or both.",
-        unshape=unshape,
+        unshape=unshape, carries="image",
     )  # fmt: skip
 
 

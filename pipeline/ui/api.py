@@ -28,6 +28,7 @@ TOOLS: Mapping[str, str] = {
     "restyle": "restyle_video",
     "transition": "make_transition",
     "loop": "make_loop",
+    "extend": "extend_video",
 }
 TELLS: Mapping[str, str] = {
     "text": "Make a video from a sentence.",
@@ -35,6 +36,7 @@ TELLS: Mapping[str, str] = {
     "restyle": "Make a clip anew: more or less, all of it or a part, in other words or in a style.",
     "transition": "Make two clips into one, however unlike they are.",
     "loop": "Make a clip that ends where it begins, from a clip or from words.",
+    "extend": "Let a clip go on after its end, or begin earlier.",
 }
 WAIT = Parameter("wait", Parameter.POSITIONAL_OR_KEYWORD, default=True, annotation=bool)
 

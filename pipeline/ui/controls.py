@@ -48,6 +48,7 @@ class Controls:
     deliver: gr.Dropdown
     memory: gr.Dropdown
     loras: LoraField
+    task: str
     length: Length = "own"
     follows: str | None = None
 
@@ -100,14 +101,14 @@ class Controls:
         return {
             self.model: spec.name,
             self.shape: gr.Radio(_shapes(spec, self.follows)),
-            self.seconds: self.seconds_of(spec, own_seconds(spec) if self.length == "own" else None),
+            self.seconds: self.seconds_of(spec, own_seconds(spec, self.task) if self.length == "own" else None),
             self.steps: resized(_steps(spec), spec.steps),
             self.guidance_scale: resized(_guidance(spec), spec.guidance_scale),
         }
 
     def seconds_of(self, spec: ModelSpec, value: float | None = None) -> gr.Slider:
         """Return the slider of seconds in a model's range, with a value or the one that it has."""
-        return resized(seconds_range(spec), value, visible=self.length is not None)
+        return resized(seconds_range(spec, self.task), value, visible=self.length is not None)
 
     def fill(self, fields: Mapping[str, Any], spec: ModelSpec) -> dict[Block, Any]:
         """Return the controls as fields of a request say; what these leave out is the model's own."""
@@ -126,7 +127,7 @@ class Controls:
         }
 
     def _fill_length(self, fields: Mapping[str, Any], spec: ModelSpec) -> dict[Block, Any]:
-        own = own_seconds(spec) if self.length == "own" else self.length
+        own = own_seconds(spec, self.task) if self.length == "own" else self.length
         seconds, frames = fields.get("seconds"), fields.get("frames")
         if seconds is not None and self.length is None:
             # Where what is given decides, less of it is asked for in frames.
@@ -170,7 +171,7 @@ def build_controls(task: str, rows: Rows, model: gr.Dropdown, follows: str | Non
     return Controls(
         shape=shape, seconds=seconds, seed=seed, dice=dice, model=model, steps=steps,
         guidance_scale=guidance_scale, width=width, height=height, frames=frames, deliver=deliver, memory=memory,
-        loras=loras, length=length, follows=follows,
+        loras=loras, task=task, length=length, follows=follows,
     )  # fmt: skip
 
 
@@ -191,8 +192,8 @@ def _shape(task: str, spec: ModelSpec, follows: str | None) -> gr.Radio:
 
 
 def _seconds(task: str, spec: ModelSpec, length: Length) -> gr.Slider:
-    value = length if isinstance(length, float) else own_seconds(spec)
-    slider = build_slider("Seconds", f"{task}-seconds", seconds_range(spec), value)
+    value = length if isinstance(length, float) else own_seconds(spec, task)
+    slider = build_slider("Seconds", f"{task}-seconds", seconds_range(spec, task), value)
     slider.visible = length is not None
     return slider
 

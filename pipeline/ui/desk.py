@@ -194,25 +194,27 @@ class Desk:
         shown = self.stage.say(gone) if clip is None else self.stage.play(clip)
         return {**shown, self.seen: "", **self.around(viewer, run_id)}
 
-    def go_on(self, clip: clips.Clip, key: str | None) -> Updates:
-        """Carry the end of the clip on the stage into the Animate tab, ready to run."""
-        composer = self.composer("animate")
+    def carry(self, task: str, clip: clips.Clip, key: str | None) -> Updates:
+        """Carry the clip on the stage into another tab, ready to run; it is edited from its unmarked latents.
+
+        Where a tab takes pictures, that is its last frame.
+        """
+        composer, viewer = self.composer(task), self.house.viewer(key)
         try:
-            picture = self.house.last_picture(clip.run_id or "", self.house.viewer(key))
+            own: Updates = {composer.own[composer.carries]: self._given_on(composer, clip, viewer)}
         except OnetakeError as error:
             return {**composer.choose(self.tabs), composer.contract: refusal(error)}
-        return self._carried(composer, clip, {composer.own["image"]: picture})
-
-    def carry(self, task: str, clip: clips.Clip, key: str | None) -> Updates:
-        """Carry the clip on the stage into another tab, ready to run; it is edited from its unmarked latents."""
-        composer = self.composer(task)
-        run = clips.find_run(self.house.store, clip.run_id, self.house.viewer(key))
-        if run is None:
-            return {**composer.choose(self.tabs), composer.contract: refusal(NotFound(GONE))}
-        own: Updates = {composer.own[composer.carries]: offered(run.file)}
         # The other clip of a transition waits for this one.
         kept: Updates = {composer.own["second"]: gr.skip()} if "second" in composer.own else {}
         return self._carried(composer, clip, own | kept)
+
+    def _given_on(self, composer: Composer, clip: clips.Clip, viewer: Viewer) -> Any:
+        if composer.carries == "image":
+            return self.house.last_picture(clip.run_id or "", viewer)
+        run = clips.find_run(self.house.store, clip.run_id, viewer)
+        if run is None:
+            raise NotFound(GONE)
+        return offered(run.file)
 
     def _carried(self, composer: Composer, clip: clips.Clip, own: Updates) -> Updates:
         """Set the shared controls to what made a clip, with its model where that is offered for the task."""

@@ -78,12 +78,13 @@ def recipe_rows(clip: Clip) -> tuple[tuple[str, str], ...]:
 
 
 def _given(clip: Clip) -> Iterator[tuple[str, str]]:
-    (segment,) = clip.plan.segments
+    segment = clip.plan.segments[0]
     if segment.source:
         yield "Noise level", f"{segment.strength:g}"
     if segment.rolled:
         yield "Loop", "latents turned in time"
-    names = dict.fromkeys(Path(excerpt.file).name for excerpt in segment.excerpts)
+    given = (excerpt for each in clip.plan.segments for excerpt in each.excerpts)
+    names = dict.fromkeys(Path(excerpt.file).name for excerpt in given)
     if names:
         yield "Given", ", ".join(names)
     if clip.plan.loras:

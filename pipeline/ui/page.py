@@ -12,6 +12,7 @@ from pipeline.ui.composer import Composer
 from pipeline.ui.desk import TICK_S, Desk
 from pipeline.ui.doors import build_doors
 from pipeline.ui.drafts_api import add_draft_endpoints
+from pipeline.ui.extend_tab import build_extend_tab
 from pipeline.ui.following import wire_following
 from pipeline.ui.header import header
 from pipeline.ui.house import House
@@ -59,7 +60,7 @@ def _parts(house: House) -> tuple[Desk, Shelf]:
         with gr.Tabs(elem_id="tabs") as tabs:
             rows = house.rows
             given = (build_text_tab(rows), build_animate_tab(rows), build_restyle_tab(rows))
-            composers = (*given, *build_join_tab(rows))
+            composers = (*given, *build_join_tab(rows), build_extend_tab(rows))
         for composer in composers:
             composer.controls.memory.visible = house.settings.device == "cuda" or bool(house.settings.space)
         stage = build_stage()
@@ -90,6 +91,5 @@ def _wire_contract(page: gr.Blocks, desk: Desk, composer: Composer) -> None:
 
 def _wire_going_on(desk: Desk) -> None:
     outputs = [*desk.restored, *(composer.contract for composer in desk.composers)]
-    desk.stage.go_on.click(desk.go_on, [desk.stage.shown, desk.visitor], outputs, **AT_ONCE)
     for task, button in desk.stage.carries.items():
         button.click(partial(desk.carry, task), [desk.stage.shown, desk.visitor], outputs, **AT_ONCE)

@@ -32,15 +32,19 @@ class Rows:
         return next((spec for spec in self.able(task) if spec.name == name), None)
 
 
-def seconds_range(spec: ModelSpec) -> Range:
-    """Return the slider of seconds: round steps that are whole frames of the model, to its limit or to six."""
+def seconds_range(spec: ModelSpec, task: str) -> Range:
+    """Return the slider of seconds: round steps that are whole frames of the model, to its limit or to six.
+
+    What is made in parts goes on to its own limit, a minute.
+    """
     own = spec.frame_grid / spec.fps
     step = next((step for step in ROUND_SECONDS if step * spec.fps % spec.frame_grid == 0), own)
-    longest = min(LONGEST_SECONDS, (spec.max_frames - 1) / spec.fps)
+    whole, most = (spec.max_frames - 1) / spec.fps, (spec.most_frames(task) - 1) / spec.fps
+    longest = most if most > whole else min(LONGEST_SECONDS, whole)
     return max(SHORTEST_SECONDS, step), longest // step * step, step
 
 
-def own_seconds(spec: ModelSpec) -> float:
+def own_seconds(spec: ModelSpec, task: str) -> float:
     """Return the length that a model makes by itself, as far as the slider goes."""
-    least, most, _ = seconds_range(spec)
+    least, most, _ = seconds_range(spec, task)
     return min(max((spec.frames - 1) / spec.fps, least), most)

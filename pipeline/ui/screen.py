@@ -103,6 +103,9 @@ def going_on(view: JobView) -> str:
     if view.phase == "loading":
         return view.note or PHASES["loading"]
     left = f" · {time_left(view.seconds)}" if view.ends and view.seconds >= 1 else ""
+    if view.part_ends and view.phase == "denoising":
+        of_part = time_left(max(view.part_ends - time.time(), 0.0))
+        return f"Part {view.part} of {view.parts} · {of_part}{left and f'{left} of all'}"
     return (f"Step {view.step} of {view.steps}" if view.phase == "denoising" else PHASES[view.phase]) + left
 
 

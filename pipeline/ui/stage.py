@@ -11,12 +11,19 @@ from pipeline.queue.job import JobView
 from pipeline.ui import details, library, screen
 from pipeline.ui.clips import Clip
 from pipeline.ui.family import family_tree
+from pipeline.ui.parts import parts
 
 Updates = dict[Block, Any]
 # Where a clip can be carried, by task.
-ONWARD = {"restyle": "Restyle", "loop": "Loop", "transition": "Transition"}
+ONWARD = {
+    "extend": "Go on from its end",
+    "animate": "Animate",
+    "restyle": "Restyle",
+    "loop": "Loop",
+    "transition": "Transition",
+}
 # Tasks that begin with a clip, not with a picture.
-MOVING = ("restyle", "loop")
+MOVING = ("extend", "restyle", "loop")
 
 
 @dataclass(frozen=True)
@@ -27,10 +34,10 @@ class Stage:
     running: gr.Row
     progress: gr.HTML
     stop: gr.Button
+    parts: gr.HTML
     result: gr.Row
     download: gr.HTML
     again: gr.Button
-    go_on: gr.Button
     carries: Mapping[str, gr.Button]
     links: gr.HTML
     keeping: gr.HTML
@@ -41,13 +48,10 @@ class Stage:
     @property
     def outputs(self) -> list[Block]:
         """Everything that a handler may change."""
-        running = [self.running, self.progress, self.stop]
+        running = [self.running, self.progress, self.stop, self.parts]
         under = [self.links, self.keeping, self.family, self.details]
-        return [self.screen, *running, self.result, self.download, self.again, *self._onward, *under, self.shown]
-
-    @property
-    def _onward(self) -> list[gr.Button]:
-        return [self.go_on, *self.carries.values()]
+        result = [self.result, self.download, self.again, *self.carries.values()]
+        return [self.screen, *running, *result, *under, self.shown]
 
     def follow(self, view: JobView) -> Updates:
         """Show a job that is under way."""
@@ -55,6 +59,7 @@ class Stage:
             self.screen: screen.preview(view),
             self.running: gr.Row(visible=True),
             self.progress: screen.progress(view),
+            self.parts: parts(view),
             self.result: gr.Row(visible=False),
             self.links: "",
             self.keeping: "",
@@ -77,10 +82,10 @@ class Stage:
         return {
             self.screen: screen.clip(clip),
             self.running: gr.Row(visible=False),
+            self.parts: "",
             self.result: gr.Row(visible=True),
             self.download: details.download(clip),
             self.again: gr.Button("Make your own" if clip.run_id and not clip.mine else "Use again"),
-            self.go_on: gr.Button(visible=clip.run_id is not None),
             **{
                 button: gr.Button(visible=clip.run_id is not None and not (clip.is_picture and task in MOVING))
                 for task, button in self.carries.items()
@@ -101,6 +106,7 @@ class Stage:
         return {
             self.screen: screen.EMPTY,
             self.running: gr.Row(visible=False),
+            self.parts: "",
             self.result: gr.Row(visible=False),
             self.links: "",
             self.keeping: "",
@@ -117,14 +123,14 @@ def build_stage() -> Stage:
         with gr.Row(elem_id="running", visible=False) as running:
             progress = gr.HTML(elem_id="progress")
             stop = gr.Button("Stop", elem_id="stop", variant="stop", min_width=90, scale=0)
+        done = gr.HTML(elem_id="parts")
         with gr.Row(elem_id="result", visible=False) as result:
             download = gr.HTML(elem_id="download-slot")
             again = _action("Use again", "again", 130)
-            go_on = _action("Go on from its end", "go-on", 180)
-            carries = {task: _action(label, f"carry-{task}", 90) for task, label in ONWARD.items()}
+            carries = {task: _action(label, f"carry-{task}", 10 * len(label)) for task, label in ONWARD.items()}
         links, keeping = gr.HTML(elem_id="links"), gr.HTML(elem_id="keeping")
         under = (links, keeping, gr.HTML(elem_id="family"), gr.HTML(elem_id="details"))
-    return Stage(picture, running, progress, stop, result, download, again, go_on, carries, *under, gr.State(None))
+    return Stage(picture, running, progress, stop, done, result, download, again, carries, *under, gr.State(None))
 
 
 def _action(label: str, elem_id: str, min_width: int) -> gr.Button:

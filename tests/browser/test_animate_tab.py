@@ -40,11 +40,11 @@ def test_a_picture_becomes_a_video_and_comes_back_with_its_recipe(page: Page, pi
     expect(page.locator("#animate-seed input")).not_to_have_value("")
 
 
-def test_a_clip_goes_on_from_its_end_on_one_click(page: Page) -> None:
+def test_the_end_of_a_take_is_animated_on_one_click(page: Page) -> None:
     type_into(page, "#text-prompt", "a red ball stays on snow")
     page.locator("#text-make").click()
     page.wait_for_function(PLAYS)
-    page.get_by_role("button", name="Go on from its end").click()
+    page.locator("#carry-animate").click()
     expect(page.get_by_role("tab", name="Animate")).to_have_attribute("aria-selected", "true")
     expect(page.locator("#animate-prompt textarea")).to_have_value("a red ball stays on snow")
     expect(page.locator("#first img").last).to_be_visible()

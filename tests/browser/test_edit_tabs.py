@@ -104,6 +104,7 @@ def test_words_loop_and_a_take_goes_on_with_one_click(page: Page) -> None:
         (["Video"], "a blue ball rolls right on snow at night"),
         (["Loop & transition"], "a yellow cube turns on grass"),
         (["Loop & transition", "Transition"], "a ball becomes a cone"),
+        (["Extend"], "a red ball bounces on snow by day"),
     ],
 )
 def test_an_example_runs_on_one_click(page: Page, tabs: list[str], words: str) -> None:

@@ -142,7 +142,7 @@ def test_the_tree_of_a_take_leads_from_one_to_the_next_and_on_from_its_end(page:
     expect(tree.locator(".younger .kin")).to_have_text(["blended into", "looped into"])
     shots.filter(has_text="other").locator(".card").hover()
     expect(shots.filter(has_text="other").locator("video")).to_have_count(1)
-    page.locator("#go-on").click()
+    page.locator("#carry-animate").click()
     expect(page.locator("#first img")).to_be_visible()
     page.locator("#animate-advanced > button").click()
     type_into(page, "#animate-steps", "2")
