@@ -79,7 +79,7 @@ def camera_rays(program: Program, where: Tensor, offset: tuple[float, float]) ->
 
 
 def project(program: Program, points: Tensor) -> Tensor:
-    """Where points (..., frames, 3) are seen at each frame, (..., frames, 2: column, row); pixels' middles are whole."""
+    """Where points (..., frames, 3) are seen, (..., frames, 2: column, row); a pixel's middle is a whole number."""
     angles = camera_angles(program, torch.arange(program.frames, device=points.device))
     return project_from(program, points, angles)
 

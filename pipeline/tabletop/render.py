@@ -21,7 +21,7 @@ FLOOR_ID: Final = -1
 WALL_ID: Final = 99
 WALL_DEPTH: Final = 0.24
 CLEAR: Final = 0.0025
-FOG: Final = 0.008
+FOG: Final = 0.005
 """How thick the air is, per squared unit of distance: everywhere, where only the far floor pales, and in fog."""
 
 FOG_ON_SKY: Final = 0.75
@@ -239,7 +239,7 @@ def render(program: Program, device: torch.device | str = "cpu") -> Tensor:
 
 @torch.no_grad()
 def render_ids(program: Program, device: torch.device | str = "cpu") -> Tensor:
-    """What is seen in each pixel's middle, (frames, height, width): a solid's index, FLOOR_ID, FLOOR_ID - 1 or WALL_ID."""
+    """What each pixel's middle shows, (frames, height, width): a solid's index, or the ids of `Hits`."""
     scene = build_scene(program, torch.device(device))
     shape = (program.frames, program.height, program.width)
     where = torch.ones(shape, dtype=torch.bool, device=device).nonzero()

@@ -117,7 +117,7 @@ HEIGHT: Final = {
 
 
 def half_width(shape: str, height: Tensor) -> Tensor:
-    """How far each unit solid, standing straight, reaches from its axis at heights above the floor; below 0: nowhere."""
+    """How far a unit solid that stands straight reaches from its axis at heights above the floor; -MISS above it."""
     reach = {
         "ball": lambda: (1 - (height - 1).square()).clamp(min=0).sqrt(),
         "cube": lambda: torch.full_like(height, HALF_CUBE),

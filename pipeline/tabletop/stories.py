@@ -1,7 +1,7 @@
 """The laws of the stories: where each solid is when what it does depends on the other, or on how far it has come.
 
-The first solid goes in a straight line from its place at `speed` units a second. Where it bumps into the second it stops,
-and the second goes on in its stead at the same speed, as of two equal masses the one that rests takes the other's.
+The first solid goes in a straight line from its place at `speed` units a second. Where it bumps into the second it
+stops, and the second goes on in its stead at the same speed: of two equal masses the one that rests takes the other's.
 """
 
 import torch

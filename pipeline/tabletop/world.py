@@ -4,9 +4,9 @@ Units: a solid is about one unit in radius, speeds are units (or radians) per se
 from +z towards the origin. `render.py` turns a program into frames, `captions.py` and `telling.py` turn it into words.
 
 There are two draws. The plain world, drawn here, has scenes of one solid that moves, or of a second that rests beside
-it. The whole world, drawn by `scenes.py`, has also walls, fog, cameras at a named pace, and stories, in which what one
-solid does depends on the other, on the wall or on the camera. A plain program has none of these fields set, and the same
-seed gives it in the same words as ever: the weights that were trained on it stay judged by it.
+it. The whole world, drawn by `scenes.py`, has also walls, fog, cameras at a named pace, and stories, in which what
+happens depends on the other solid, on the wall or on the camera. A plain program has none of these fields set, and the
+same seed gives the same one in the same words as ever: weights that were trained on them stay judged by them.
 """
 
 import zlib
@@ -48,8 +48,8 @@ HELD_OUT_SHARE: Final = 8
 class Solid:
     """One solid: what it is, what it does, and where it is (x, z and size in world units).
 
-    What crosses the picture is at x halfway through the clip; in a story x is where it starts, and its speed is in units
-    a second.
+    What crosses the picture is at x halfway through the clip; in a story x is where it starts, and its speed is in
+    units a second.
     """
 
     shape: str
@@ -78,8 +78,8 @@ class Wall:
 class Program:
     """A whole scene: solids, floor, sky, camera, and its native size in pixels and length in frames at 8 fps.
 
-    The sign of `camera_speed` is the direction of the camera's move; where the camera follows, it is the second at which
-    it begins to.
+    The sign of `camera_speed` is the direction of the camera's move; where the camera follows, it is the second at
+    which it begins to.
     """
 
     solids: tuple[Solid, ...]
@@ -145,11 +145,10 @@ def draw_program(rng: Random, size: tuple[int, int] = (128, 128), frames: int = 
 
 
 def held_out(program: Program) -> bool:
-    """Whether this combination is kept from training: one in eight of shape × colour × floor × sky × motion (× story)."""
+    """Whether this combination is kept from training: one in eight of shape, colour, floor, sky, motion and story."""
     first = program.solids[0]
-    words = (first.shape, first.colour, program.floor, program.sky, first.motion)
-    words += (program.story,) if program.story else ()
-    return zlib.crc32(" ".join(words).encode()) % HELD_OUT_SHARE == 0
+    words = (first.shape, first.colour, program.floor, program.sky, first.motion, program.story)
+    return zlib.crc32(" ".join(filter(None, words)).encode()) % HELD_OUT_SHARE == 0
 
 
 Draw = Callable[[Random, tuple[int, int], int], Program]
