@@ -4,7 +4,7 @@ Rays are flat lists; each knows its frame, so that one call traces a whole clip,
 that hit water or a shiny solid, and antialiasing traces only the pixels at edges again.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import torch
@@ -25,6 +25,9 @@ FOG: Final = 0.005
 """How thick the air is, per squared unit of distance: everywhere, where only the far floor pales, and in fog."""
 
 FOG_ON_SKY: Final = 0.75
+DEEP: Final = 1e3
+"""So far under the floor a solid is neither seen nor in the way of the sun."""
+
 EDGE: Final = 0.05
 SUBPIXELS: Final = ((-0.3, -0.1), (0.1, -0.3), (0.3, 0.1), (-0.1, 0.3))
 
@@ -222,11 +225,22 @@ def edge_pixels(image: Tensor) -> Tensor:
     return edge.nonzero()
 
 
-@torch.no_grad()
 def render(program: Program, device: torch.device | str = "cpu") -> Tensor:
     """Render a program to uint8 frames of shape (frames, height, width, 3)."""
-    device = torch.device(device)
-    scene = build_scene(program, device)
+    return render_scene(build_scene(program, torch.device(device)))
+
+
+def render_empty(program: Program, device: torch.device | str = "cpu") -> Tensor:
+    """The same without its solids: floor, sky and wall alone."""
+    scene = build_scene(program, torch.device(device))
+    centre = scene.poses.centre - scene.sun.new_tensor([0.0, DEEP, 0.0])
+    return render_scene(replace(scene, poses=replace(scene.poses, centre=centre)))
+
+
+@torch.no_grad()
+def render_scene(scene: Scene) -> Tensor:
+    """Render what was laid out."""
+    program, device = scene.program, scene.sun.device
     shape = (program.frames, program.height, program.width)
     where = torch.ones(shape, dtype=torch.bool, device=device).nonzero()
     image = trace(scene, where[:, 0], *camera_rays(program, where, (0.0, 0.0))).view(*shape, 3)
@@ -247,15 +261,15 @@ def render_ids(program: Program, device: torch.device | str = "cpu") -> Tensor:
 
 
 @torch.no_grad()
-def render_alone(program: Program, index: int, beside: int = 0, device: torch.device | str = "cpu") -> Tensor:
-    """Where a solid would be seen if nothing stood before it, (frames, height, width + 2 · beside), as booleans.
+def render_alone(program: Program, index: int, around: int = 0, device: torch.device | str = "cpu") -> Tensor:
+    """Where a solid would be seen if nothing stood before it, as booleans (frames, height, width).
 
-    `beside` widens the picture by so many columns on either side.
+    `around` adds so many pixels to the picture on each side.
     """
     scene = build_scene(program, torch.device(device))
-    shape = (program.frames, program.height, program.width + 2 * beside)
+    shape = (program.frames, program.height + 2 * around, program.width + 2 * around)
     where = torch.ones(shape, dtype=torch.bool, device=device).nonzero()
-    where[:, 2] -= beside
+    where[:, 1:] -= around
     met = meet(scene, index, where[:, 0], *camera_rays(program, where, (0.0, 0.0)))
     seen = torch.zeros(len(where), dtype=torch.bool, device=device)
     seen[met.rays] = met.near < FAR

@@ -11,7 +11,7 @@ from typing import Final
 
 from pipeline.tabletop.camera import CAMERA_DISTANCE, CAMERA_HEIGHT, half_view
 from pipeline.tabletop.solids import HEIGHT
-from pipeline.tabletop.stories import touching_distance
+from pipeline.tabletop.stories import heading, touching_distance
 from pipeline.tabletop.world import (
     CALM_MOTIONS,
     COLOURS,
@@ -43,7 +43,7 @@ SQUARE_ROOM: Final = 2.7
 GAP: Final = 0.12
 WALL_Z: Final = 0.9
 PATH_Z: Final = -0.9
-FURTHEST: Final = 5.0
+FURTHEST: Final = 7.5
 
 
 def draw_scene(rng: Random, size: tuple[int, int] = (128, 128), frames: int = 17) -> Program:
@@ -97,8 +97,7 @@ def draw_mover(rng: Random, program: Program, colour: str, z: float, size: float
 def across(rng: Random, program: Program, solid: Solid) -> Solid:
     """The same, from about one edge of the picture to the other within the clip."""
     start, stop = (edge(program, solid) * rng.uniform(0.92, 1.0) for _ in range(2))
-    sign = 1.0 if solid.motion == "right" else -1.0
-    return replace(solid, x=-sign * start, speed=(start + stop) / program.seconds)
+    return replace(solid, x=-heading(solid) * start, speed=(start + stop) / program.seconds)
 
 
 def draw_behind(rng: Random, program: Program) -> Program:
@@ -135,7 +134,7 @@ def draw_pushes(rng: Random, program: Program) -> Program:
     colours = rng.sample(COLOURS, 2)
     mover = draw_mover(rng, program, colours[0], 0.0, rng.uniform(0.5, 0.72))
     other = draw_mover(rng, program, colours[1], 0.0, rng.uniform(0.5, 0.72))
-    sign = 1.0 if mover.motion == "right" else -1.0
+    sign = heading(mover)
     mover = replace(mover, x=-sign * edge(program, mover) * rng.uniform(0.92, 1.0), phase=straight(mover))
     other = replace(
         other, motion="stays", z=mover.z, phase=straight(other), x=sign * rng.uniform(-0.2, 0.5) * scale(program)
@@ -153,20 +152,19 @@ def straight(solid: Solid) -> float:
 def draw_passes(rng: Random, program: Program) -> Program:
     """A solid passes in front of a smaller one that rests."""
     colours = rng.sample(COLOURS, 2)
-    mover = across(rng, program, draw_mover(rng, program, colours[0], 0.9, rng.uniform(0.66, 0.8)))
-    resting = draw_solid(rng, "stays", colours[1], (rng.uniform(-0.4, 0.4), 0.62 * scale(program)))
+    mover = across(rng, program, draw_mover(rng, program, colours[0], 0.9, rng.uniform(0.7, 0.85)))
+    resting = draw_solid(rng, "stays", colours[1], (rng.uniform(-0.4, 0.4), 0.55 * scale(program)))
     return replace(program, solids=(mover, replace(resting, z=rng.uniform(-1.1, -0.7))))
 
 
 def draw_follows(rng: Random, program: Program) -> Program:
     """A solid leaves the picture, wholly or in part, and the camera turns after it."""
     mover = draw_mover(rng, program, rng.choice(COLOURS), 0.0, rng.uniform(0.55, 0.85))
-    sign = 1.0 if mover.motion == "right" else -1.0
-    mover = replace(mover, x=-sign * rng.uniform(0.0, 0.5) * scale(program))
-    far = FURTHEST * scale(program)
-    mover = replace(mover, speed=(far + abs(mover.x)) / program.seconds)
-    gone = edge(program, mover) + mover.size * rng.uniform(1.0, 2.6)
-    return replace(program, solids=(mover,), camera="follows", camera_speed=(gone + abs(mover.x)) / mover.speed)
+    start = rng.uniform(-0.3, 0.7) * scale(program)
+    way = edge(program, mover) + mover.size * rng.uniform(1.4, 3.6) - start
+    speed = min(way / rng.uniform(0.4, 0.6), FURTHEST * scale(program) - start) / program.seconds
+    mover = replace(mover, x=heading(mover) * start, speed=speed)
+    return replace(program, solids=(mover,), camera="follows", camera_speed=way / speed)
 
 
 DRAWS: Final[dict[str, Callable[[Random, Program], Program]]] = {
