@@ -1,6 +1,6 @@
-"""Which pixels of a clip are a solid's, told by colour: what a program's solids can look like in its light, against
-what its floor, sky and wall look like in each row.
+"""Which pixels of a clip are a solid's, told by colour.
 
+What a program's solids can look like in its light is laid against what its floor, sky and wall look like in each row.
 Nothing is learned here, so that what judges generated clips cannot have learned their faults.
 """
 
@@ -11,13 +11,13 @@ import torch
 from torch import Tensor
 
 from pipeline.tabletop.render import FOG, build_scene, render_empty
-from pipeline.tabletop.surfaces import SKY_LIGHT, solid_colours
+from pipeline.tabletop.surfaces import FLOOR_RGB, SKY_LIGHT, solid_colours
 from pipeline.tabletop.truth import foot_rows
 from pipeline.tabletop.world import COLOURS, Program
 
 LIT: Final = (0.0, 0.25, 0.5, 0.75, 1.0)
 SECTORS: Final = (0.0, 0.5, 1.0)
-MIRRORED: Final = (0.14, 0.3)
+MIRRORED: Final = (0.14, 0.3, 0.5)
 DISTANCES: Final = (5.5, 8.0)
 """How far from the camera solids are, where fog matters."""
 
@@ -35,16 +35,21 @@ COLUMNS: Final = 24
 class View:
     """A program's light (RGB: sky at the horizon, sun, everything else), and how it looks without its solids.
 
-    `empty` is (frames, height, width, 3) in 0..1, one frame where the camera stands; `shadow` is what is left of the
-    floor's colour in a shadow.
+    `steepness` is how much of the sun falls on the floor; `empty` is (frames, height, width, 3) in 0..1, one frame where
+    the camera stands.
     """
 
     program: Program
     horizon: Tensor
     sun: Tensor
     ambient: Tensor
-    shadow: Tensor
+    steepness: float
     empty: Tensor
+
+    @property
+    def shadow(self) -> Tensor:
+        """What is left of the floor's colour in a shadow, (3,)."""
+        return self.ambient / (self.ambient + self.sun * self.steepness)
 
     def under_light(self, colours: Tensor, lit: tuple[float, ...]) -> Tensor:
         """Colours (n, 3) under so much of the sun each, (n · len(lit), 3)."""
@@ -56,17 +61,15 @@ class View:
         if not self.program.fog:
             return colours.clamp(0, 1)
         shares = [float(1 - torch.exp(torch.tensor(-FOG * distance**2))) for distance in DISTANCES]
-        return torch.cat([torch.lerp(colours, self.horizon, share) for share in shares]).clamp(0, 1)
+        return torch.cat([torch.lerp(colours, self.horizon, share) for share in WATER_SHARES]).clamp(0, 1)
 
 
 def view(program: Program) -> View:
     """What a program looks like but for its solids."""
     _, horizon, sun, ambient, _ = (torch.tensor(value) for value in SKY_LIGHT[program.sky])
-    steepness = build_scene(program, torch.device("cpu")).sun[1]
+    steepness = float(build_scene(program, torch.device("cpu")).sun[1])
     still = replace(program, frames=1) if program.camera == "stands" else program
-    return View(
-        program, horizon, sun, ambient, ambient / (ambient + sun * steepness), render_empty(still).float() / 255
-    )
+    return View(program, horizon, sun, ambient, steepness, render_empty(still).float() / 255)
 
 
 def solid_palette(seen: View, colour: str, shiny: bool) -> Tensor:
@@ -89,9 +92,8 @@ def row_palettes(seen: View) -> Tensor:
 
 
 def mirror_palette(seen: View, colour: str) -> Tensor:
-    """What the dark underside of a solid can look like in water, (n, 3)."""
-    water = seen.empty[:, seen.empty.shape[1] * 5 // 8 :].flatten(0, 2).mean(0)
-    own = torch.stack([water, water * seen.shadow])
+    """What a solid can look like in water, in the sun and in its own shadow, (n, 3)."""
+    own = seen.under_light(torch.tensor(FLOOR_RGB["water"]), (0.0, seen.steepness))
     solid = solid_palette(seen, colour, False)
     return torch.cat([torch.lerp(own[:, None], solid, share).flatten(0, 1) for share in WATER_SHARES])
 
@@ -114,11 +116,15 @@ def from_empty(pixels: Tensor, seen: View) -> Tensor:
 
 @dataclass(frozen=True)
 class Segments:
-    """Where each solid is seen, and where water mirrors it, (solids, frames, height, width); the frames in 0..1."""
+    """Where each solid is seen, and where water mirrors it, (solids, frames, height, width); the frames in 0..1.
+
+    `bare` (frames, height, width) is how far a pixel is from what it shows where there is no solid.
+    """
 
     masks: Tensor
     mirrored: Tensor
     pixels: Tensor
+    bare: Tensor
     seen: View
 
 
@@ -136,7 +142,7 @@ def segment(frames: Tensor, program: Program) -> Segments:
     above = (
         above_water(masks, mirrored - own, foot_rows(program)) if program.floor == "water" else torch.ones_like(masks)
     )
-    return Segments(masks & above, masks & ~above, pixels, seen)
+    return Segments(masks & above, masks & ~above, pixels, empty, seen)
 
 
 def above_water(masks: Tensor, likely: Tensor, feet: Tensor) -> Tensor:

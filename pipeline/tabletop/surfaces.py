@@ -17,6 +17,13 @@ COLOUR_RGB: Final = {
     "purple": (0.52, 0.14, 0.70),
     "white": (0.95, 0.95, 0.95),
 }
+# Of all but the checkered floor: the darkest and the lightest of its blotches.
+FLOOR_RGB: Final = {
+    "grass": ((0.20, 0.42, 0.12), (0.34, 0.56, 0.18)),
+    "sand": ((0.74, 0.60, 0.38), (0.86, 0.73, 0.50)),
+    "snow": ((0.84, 0.88, 0.94), (0.95, 0.96, 0.98)),
+    "water": ((0.05, 0.26, 0.42), (0.08, 0.34, 0.50)),
+}
 # Per sky: zenith, horizon, sun light, ambient light, height of the sun.
 SKY_LIGHT: Final = {
     "day": ((0.25, 0.50, 0.86), (0.74, 0.86, 0.96), (0.80, 0.78, 0.72), (0.38, 0.40, 0.44), 1.1),
@@ -42,12 +49,7 @@ def floor_colour(floor: str, point: Tensor) -> Tensor:
         tile = (torch.floor(x / TILE) + torch.floor(z / TILE)) % 2
         contrast = torch.exp(-0.012 * (z - TILE).clamp(max=0.0) ** 2) * torch.exp(-0.012 * x * x)
         return (0.52 + 0.19 * contrast * (1 - 2 * tile))[:, None].expand(-1, 3)
-    low, high = {
-        "grass": ((0.20, 0.42, 0.12), (0.34, 0.56, 0.18)),
-        "sand": ((0.74, 0.60, 0.38), (0.86, 0.73, 0.50)),
-        "snow": ((0.84, 0.88, 0.94), (0.95, 0.96, 0.98)),
-        "water": ((0.05, 0.26, 0.42), (0.08, 0.34, 0.50)),
-    }[floor]
+    low, high = FLOOR_RGB[floor]
     return point.new_tensor(low) * (1 - blotch) + point.new_tensor(high) * blotch
 
 

@@ -81,7 +81,7 @@ def contact_frame(program: Program) -> float | None:
 def shadow_points(program: Program) -> Tensor:
     """Where the shadow of each outline's middle falls on the floor, in the picture."""
     points, sun = outline_points(program), build_scene(program, CPU).sun
-    fallen = points - sun * (points[..., 1:] / sun[1])
+    fallen = points - sun * (points[..., 1:2] / sun[1])
     return project(program, fallen)
 
 

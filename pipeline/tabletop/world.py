@@ -30,7 +30,7 @@ STORIES: Final = ("behind", "before", "pushes", "passes", "follows")
 """What the first solid does on its way: it passes behind the wall, or before it; it bumps into the second, which rolls
 off; it passes in front of the second, which rests; it leaves the picture, and the camera follows."""
 
-PACES: Final = {"slowly": 0.25, "quickly": 0.6}
+PACES: Final = {"slowly": 0.35, "quickly": 0.75}
 """Radians a second of an orbit at a named pace, so that where everything must appear can be said beforehand."""
 
 WALLS: Final = ("grey", "wooden", "dark")
