@@ -58,6 +58,13 @@ def focal_length(program: Program) -> float:
     return FOCAL * math.sqrt(program.width * program.height)
 
 
+def floor_distances(program: Program) -> Tensor:
+    """Distance from the camera to the floor in each row's middle, (height,), while it does not zoom; inf above it."""
+    ahead = (program.height / 2 - 0.5 - torch.arange(program.height)) / focal_length(program)
+    down = -(ahead * math.cos(TILT) + math.sin(TILT)) / (1 + ahead.square()).sqrt()
+    return torch.where(down > 0, CAMERA_HEIGHT / down.clamp(min=1e-6), torch.inf)
+
+
 def half_view(size: tuple[int, int], z: float) -> float:
     """Half the width of the picture at a depth, in world units; size is (width, height) in pixels."""
     return size[0] / 2 / (FOCAL * math.sqrt(size[0] * size[1])) * (CAMERA_DISTANCE - z)

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from pipeline.tabletop.camera import TILT, focal_length
 from pipeline.tabletop.motion import GRAVITY
-from pipeline.tabletop.render import render, render_alone
-from pipeline.tabletop.trackers import Reading, grow
+from pipeline.tabletop.render import render
+from pipeline.tabletop.trackers import Reading, grow, read
 from pipeline.tabletop.truth import foot_rows
 from pipeline.tabletop.world import COLOURS, FPS, Program
 
@@ -44,8 +44,8 @@ def shadow_seen(reading: Reading, index: int) -> int | None:
     used = track.whole.nonzero().squeeze(1)
     if not len(used):
         return None
-    empty = reading.segments.seen.empty
-    lost = (1 - (frames[used] + 0.01).mean(-1) / (empty + 0.01).mean(-1)) / (1 - reading.segments.seen.shadow.mean())
+    lit, shaded = (value.mean(-1) for value in (reading.segments.seen.empty, reading.segments.seen.shaded()))
+    lost = (lit - frames[used].mean(-1)) / (lit - shaded + 0.01)
     dark = (lost > DARK) & ~grow(track.pieces[used])
     left, right, top, foot = (end[used] for axis in (0, 1) for end in track.span(axis))
     rows, columns = (torch.arange(side) for side in dark.shape[1:])
@@ -72,10 +72,11 @@ def mirrored_colour(reading: Reading, index: int) -> str | None:
         return None
     found = below(reading.segments.pixels[used], track.pieces[used]).mean(0)
     still = replace(program, frames=1)
-    looks = [recoloured(still, index, colour) for colour in COLOURS]
-    piece = render_alone(still, index)
-    none = below(reading.segments.seen.empty[:1], piece)
-    known = torch.cat([*(below(render(look).float() / 255, piece) for look in looks), none, none * SHADED])
+    looks = [read(render(look), look) for look in (recoloured(still, index, colour) for colour in COLOURS)]
+    none = below(reading.segments.seen.empty[:1], track.pieces[used[:1]])
+    known = torch.cat(
+        [*(below(look.segments.pixels, look.tracks[index].pieces) for look in looks), none, none * SHADED]
+    )
     best = int((known - found).norm(dim=1).argmin())
     return COLOURS[best] if best < len(COLOURS) else None
 

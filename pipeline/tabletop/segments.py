@@ -10,14 +10,15 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from pipeline.tabletop.render import FOG, build_scene, render_empty
+from pipeline.tabletop.camera import floor_distances
+from pipeline.tabletop.render import CLEAR, FOG, build_scene, render_empty
 from pipeline.tabletop.surfaces import FLOOR_RGB, SKY_LIGHT, solid_colours
 from pipeline.tabletop.truth import foot_rows
 from pipeline.tabletop.world import COLOURS, Program
 
 LIT: Final = (0.0, 0.25, 0.5, 0.75, 1.0)
 SECTORS: Final = (0.0, 0.5, 1.0)
-MIRRORED: Final = (0.14, 0.3, 0.5)
+MIRRORED: Final = (0.14, 0.3)
 DISTANCES: Final = (5.5, 8.0)
 """How far from the camera solids are, where fog matters."""
 
@@ -56,6 +57,13 @@ class View:
         light = self.ambient + self.sun * torch.tensor(lit)[:, None]
         return (colours[:, None] * light).flatten(0, 1)
 
+    def shaded(self, shade: float = 1.0) -> Tensor:
+        """`empty` in a shadow that takes so much of the sun: the far floor's haze stays."""
+        kept = 1 - shade * (1 - self.shadow)
+        thick = FOG if self.program.fog else CLEAR
+        haze = 1 - torch.exp(-thick * floor_distances(self.program).clamp(max=200.0).square())
+        return self.empty * kept + haze[:, None, None] * self.horizon * (1 - kept)
+
     def through_air(self, colours: Tensor) -> Tensor:
         """Colours as they look from where the camera is: paler in fog."""
         if not self.program.fog:
@@ -88,7 +96,12 @@ def row_palettes(seen: View) -> Tensor:
     """What is in each row when no solid is, in the sun and in shadow, (frames, height, n, 3)."""
     every = max(1, seen.empty.shape[2] // COLUMNS)
     own = seen.empty[:, :, every // 2 :: every]
-    return torch.cat([own, own * seen.shadow, own * (1 + seen.shadow) / 2], 2)
+    if seen.program.floor == "water":
+        # Only what water shows of itself is darker in a shadow, not what it mirrors.
+        lost = torch.tensor(FLOOR_RGB["water"]).mean(0) * seen.sun * seen.steepness
+        return torch.cat([own, *(own - (1 - share) * lost for share in WATER_SHARES), own - lost / 4], 2)
+    shaded = [seen.shaded(shade)[:, :, every // 2 :: every] for shade in (1.0, 0.5)]
+    return torch.cat([own, *shaded], 2)
 
 
 def mirror_palette(seen: View, colour: str) -> Tensor:
