@@ -1,4 +1,4 @@
-"""Which of the four solids an outline is, told by how wide it is at each height, against outlines of the world's own."""
+"""Which of the four solids an outline is, told by how wide it is at each height, against outlines of known ones."""
 
 from functools import lru_cache
 from typing import Final

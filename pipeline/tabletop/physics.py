@@ -53,7 +53,7 @@ def shadow_seen(reading: Reading, index: int) -> int | None:
     dark = dark & ((rows > upper[:, None]) & (rows <= foot[:, None] + 3))[:, :, None]
     width, middle = right - left, (left + right) / 2
     counts = [
-        (dark & ((columns > low[:, None]) & (columns < high[:, None]))[:, None]).sum()
+        int((dark & ((columns > low[:, None]) & (columns < high[:, None]))[:, None]).sum())
         for low, high in ((left - 1.6 * width, middle), (middle, right + 1.6 * width))
     ]
     if max(counts) < max(2 * min(counts), LEAST_SHADOW * float(track.areas[used].sum())):
@@ -135,10 +135,12 @@ def bounces(time: Tensor) -> Tensor:
     """Heights over time of bounces of many tops and phases, (curves, frames)."""
     top, phase = torch.cartesian_prod(torch.linspace(0.2, 2.2, 81), torch.linspace(0, 1, 65)[:-1]).T[..., None]
     share = (time / (2 * (2 * top / GRAVITY).sqrt()) + phase) % 1.0
-    return 4 * top * share * (1 - share)
+    heights: Tensor = 4 * top * share * (1 - share)
+    return heights
 
 
 def falls(time: Tensor) -> Tensor:
     """Heights over time of falls of many heights and beginnings, (curves, frames)."""
     top, start = torch.cartesian_prod(torch.linspace(0.5, 3.5, 61), torch.linspace(-0.3, 1.5, 55)).T[..., None]
-    return (top - GRAVITY / 2 * (time - start).clamp(min=0).square()).clamp(min=0)
+    heights: Tensor = (top - GRAVITY / 2 * (time - start).clamp(min=0).square()).clamp(min=0)
+    return heights

@@ -34,7 +34,7 @@ COLUMNS: Final = 24
 
 @dataclass(frozen=True)
 class View:
-    """A program's light (RGB: sky at the horizon, sun, everything else), and how it looks without its solids.
+    """A program's light (RGB: sky at the horizon, sun, all else), and how it looks without its solids.
 
     `steepness` is how much of the sun falls on the floor; `empty` is (frames, height, width, 3) in 0..1, one frame where
     the camera stands.
@@ -69,7 +69,7 @@ class View:
         if not self.program.fog:
             return colours.clamp(0, 1)
         shares = [float(1 - torch.exp(torch.tensor(-FOG * distance**2))) for distance in DISTANCES]
-        return torch.cat([torch.lerp(colours, self.horizon, share) for share in WATER_SHARES]).clamp(0, 1)
+        return torch.cat([torch.lerp(colours, self.horizon, share) for share in shares]).clamp(0, 1)
 
 
 def view(program: Program) -> View:

@@ -1,7 +1,7 @@
 """Reads from a clip's pixels what `truth.py` tells from its program: where solids are, what moves when, what stays.
 
-Each reading is of colours and places only (`segments.py`), so it holds for renders and for generated clips alike. What a
-tracker cannot see it says so: None, or `seen` False.
+Each reading is of colours and places only (`segments.py`), so it holds for renders and for generated clips alike. Of
+what is not seen a tracker says so: None, or `seen` False.
 """
 
 from dataclasses import dataclass

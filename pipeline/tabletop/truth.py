@@ -5,6 +5,7 @@ Places in the picture are (column, row), a pixel's middle being a whole number. 
 """
 
 import math
+from functools import lru_cache
 from typing import Final
 
 import torch
@@ -44,6 +45,7 @@ def middles(program: Program) -> Tensor:
     return project(program, outline_points(program))
 
 
+@lru_cache(maxsize=256)
 def visible_share(program: Program) -> Tensor:
     """How much of each solid's outline is seen: 0 behind a wall or out of the picture, 1 in full view."""
     ids = render_ids(program)
@@ -56,13 +58,14 @@ def visible_share(program: Program) -> Tensor:
 
 
 def reach(program: Program) -> Tensor:
-    """How many pixels each solid's bounding sphere reaches beyond an edge of the picture; below 0: it is well inside."""
+    """How many pixels each solid's bounding sphere reaches beyond the picture's edges; below 0 well inside them."""
     points = centres(program)
     sizes = torch.tensor([BOUND * solid.size for solid in program.solids])
     places = project(program, points)
     radius = (project(program, points + sizes[:, None, None] * torch.tensor([0.0, 1.0, 0.0])) - places).norm(dim=-1)
     last = torch.tensor([program.width - 1, program.height - 1])
-    return torch.maximum(-places, places - last).amax(-1) + 1.15 * radius
+    beyond: Tensor = torch.maximum(-places, places - last).amax(-1) + 1.15 * radius
+    return beyond
 
 
 def hidden(program: Program, index: int) -> Tensor:
