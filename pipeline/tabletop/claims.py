@@ -15,8 +15,9 @@ from pipeline.tabletop.orbits import fit_orbit
 from pipeline.tabletop.outlines import read_shape
 from pipeline.tabletop.physics import fit_law, floats, mirrored_colour, shadow_seen
 from pipeline.tabletop.scenes import draw_kind
+from pipeline.tabletop.stories import heading
 from pipeline.tabletop.trackers import Reading, colour_at, first_move, first_touch, read
-from pipeline.tabletop.truth import contact_frame, hidden, shadow_side, visible_share
+from pipeline.tabletop.truth import contact_frame, hidden, middles, shadow_side, visible_share
 from pipeline.tabletop.world import Program, held_out
 
 FEWEST: Final = 2
@@ -57,11 +58,12 @@ def tells_itself_apart(program: Program) -> bool:
 
 
 def after_hiding(reading: Reading) -> list[int]:
-    """Frames in which the first solid is seen whole after it was hidden, wherever it comes out."""
-    gone = hidden(reading.program, 0).nonzero()
-    return [
-        frame for frame in reading.tracks[0].whole.nonzero().flatten().tolist() if frame > int(gone[len(gone) // 2])
-    ]
+    """Frames in which the first solid is seen whole on the far side of the wall, in the second half of its way."""
+    program, track = reading.program, reading.tracks[0]
+    gone = hidden(program, 0).nonzero().squeeze(1)
+    middle = middles(program)[0, :, 0][gone].mean()
+    beyond = (track.places[:, 0] - middle) * heading(program.solids[0]) > 0
+    return [f for f in (track.whole & beyond).nonzero().flatten().tolist() if f > int(gone[len(gone) // 2])]
 
 
 def most(values: list[str | None]) -> str | None:

@@ -36,7 +36,7 @@ COLUMNS: Final = 24
 class View:
     """A program's light (RGB: sky at the horizon, sun, all else), and how it looks without its solids.
 
-    `steepness` is how much of the sun falls on the floor; `empty` is (frames, height, width, 3) in 0..1, one frame where
+    `steepness` is how much of the sun falls on the floor; `empty` is (frames, height, width, 3) in 0..1, one frame if
     the camera stands.
     """
 
