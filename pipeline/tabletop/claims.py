@@ -24,8 +24,11 @@ FEWEST: Final = 2
 """Frames in which something must be seen to be told."""
 
 ORBIT_ERROR: Final = 2.0
-LAW_ERROR: Final = 1.5
+LAW_ERROR: Final = 2.0
 """Pixels of 128."""
+
+ALIKE: Final = ({"red", "orange"}, {"orange", "yellow"}, {"blue", "purple"})
+"""Colours that shade into each other in dim light."""
 
 TURNED: Final = 0.25
 """By how much of the named orbit a camera may turn too much or too little."""
@@ -54,7 +57,8 @@ class Claim:
 def tells_itself_apart(program: Program) -> bool:
     """Whether its solids can be told by colour: nothing white, and nothing in the colour of its floor."""
     alike = {"grass": ("green",), "water": ("blue", "cyan"), "sand": ("yellow", "orange")}.get(program.floor, ())
-    return not {solid.colour for solid in program.solids} & {"white", *alike} and not program.fog
+    colours = {solid.colour for solid in program.solids}
+    return not colours & {"white", *alike} and colours not in ALIKE and not program.fog
 
 
 def after_hiding(reading: Reading) -> list[int]:
@@ -96,7 +100,7 @@ def unchanged(reading: Reading) -> bool:
     whole = track.whole.nonzero().flatten().tolist()
     middle = int(visible_share(reading.program)[1].argmin())
     ends = [frame for frame in whole if frame < middle][:3], [frame for frame in whole if frame > middle][-3:]
-    if min(map(len, ends)) < FEWEST or first_move(reading, 1) is not None:
+    if min(map(len, ends)) < FEWEST or first_move(reading, 1) is not None or not went_past(reading):
         return False
     solid = reading.program.solids[1]
     looks = [
@@ -104,6 +108,13 @@ def unchanged(reading: Reading) -> bool:
         for part in ends
     ]
     return looks[0] == looks[1] == (solid.colour, solid.shape)
+
+
+def went_past(reading: Reading) -> bool:
+    """Whether the first solid goes from one side of the second to the other."""
+    first, second = (track.places[:, 0][track.seen] for track in reading.tracks)
+    way = (first - second.median()) * heading(reading.program.solids[0])
+    return bool(len(way)) and bool((way[0] < 0) & (way[-1] > 0))
 
 
 def pushed_on_contact(reading: Reading) -> bool:

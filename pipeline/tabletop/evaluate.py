@@ -23,8 +23,9 @@ from torch import Tensor
 
 from pipeline.tabletop.captions import caption
 from pipeline.tabletop.data import chunk_programs
+from pipeline.tabletop.labels import truth
 from pipeline.tabletop.network import TEXT_LENGTH, to_frames, to_pixels
-from pipeline.tabletop.probe import Judge, load_probe, through, truth
+from pipeline.tabletop.probe import Judge, load_probe, through
 from pipeline.tabletop.render import render
 from pipeline.tabletop.train_autoencoder import judge as judge_autoencoder
 from pipeline.tabletop.world import FPS, Program, draw_split

@@ -6,6 +6,7 @@ that stands still cannot be told by the error alone, which is small for small or
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 import torch
@@ -59,10 +60,15 @@ def middle_of(program: Program) -> Tensor:
     return outline_points(program)[:, 0, ::2]
 
 
+@lru_cache(maxsize=64)
+def heights_of(program: Program) -> Tensor:
+    """How high the middles of the solids' outlines are, (solids,)."""
+    return outline_points(program)[:, 0, 1]
+
+
 def seen_from(program: Program, stand: Tensor, angles: Tensor) -> Tensor:
     """Where solids that stand at (solids, 2) are seen from an orbit's angles (n,), (solids, n, 2)."""
-    height = outline_points(program)[:, 0, 1]
-    points = torch.stack([stand[:, 0], height, stand[:, 1]], -1)[:, None].expand(-1, len(angles), -1)
+    points = torch.stack([stand[:, 0], heights_of(program), stand[:, 1]], -1)[:, None].expand(-1, len(angles), -1)
     still = torch.zeros_like(angles)
     return project_from(program, points, (angles, still, still + 1))
 

@@ -23,6 +23,9 @@ LEAST_SHADOW: Final = 0.012
 SHADED: Final = 0.7
 """How much of its brightness water keeps in a shadow, about."""
 
+MOST: Final = 0.8
+"""Share of frames by which a law is judged: a dark foot may be told wrong in a few."""
+
 FLOATS: Final = 4.0
 """Rows of 128 between a solid's foot and the floor, at the least, where it floats."""
 
@@ -110,7 +113,7 @@ def floats(reading: Reading, index: int) -> bool:
 
 @dataclass(frozen=True)
 class LawFit:
-    """How well a solid's way up and down keeps to a law: median error in pixels of 128, and how far it went."""
+    """How well a solid keeps to a law: the error in pixels of 128 that MOST frames stay within, and how far it went."""
 
     error: float
     travelled: float
@@ -127,7 +130,7 @@ def fit_law(reading: Reading, index: int) -> LawFit | None:
     height = -track.span(1)[1][used] / scale
     curves = bounces(time) if motion == "bounces" else falls(time)
     off = height - curves
-    error = (off - off.median(-1, keepdim=True)[0]).abs().median(-1)[0].amin() * scale / reading.pixel
+    error = (off - off.median(-1, keepdim=True)[0]).abs().quantile(MOST, dim=-1).amin() * scale / reading.pixel
     return LawFit(float(error), float((height.max() - height.min()) * scale / reading.pixel))
 
 

@@ -94,9 +94,9 @@ def draw_mover(rng: Random, program: Program, colour: str, z: float, size: float
     return replace(drawn, z=z + rng.uniform(-0.15, 0.15))
 
 
-def across(rng: Random, program: Program, solid: Solid) -> Solid:
-    """The same, from about one edge of the picture to the other within the clip."""
-    start, stop = (edge(program, solid) * rng.uniform(0.92, 1.0) for _ in range(2))
+def across(rng: Random, program: Program, solid: Solid, beyond: float = 0.0) -> Solid:
+    """The same, from about one edge of the picture to the other within the clip, or so far beyond them."""
+    start, stop = (edge(program, solid) * rng.uniform(0.92, 1.0) + beyond for _ in range(2))
     return replace(solid, x=-heading(solid) * start, speed=(start + stop) / program.seconds)
 
 
@@ -152,8 +152,9 @@ def straight(solid: Solid) -> float:
 def draw_passes(rng: Random, program: Program) -> Program:
     """A solid passes in front of a smaller one that rests."""
     colours = rng.sample(COLOURS, 2)
-    mover = across(rng, program, draw_mover(rng, program, colours[0], 0.9, rng.uniform(0.7, 0.85)))
-    resting = draw_solid(rng, "stays", colours[1], (rng.uniform(-0.4, 0.4), 0.55 * scale(program)))
+    mover = draw_mover(rng, program, colours[0], 0.9, rng.uniform(0.7, 0.85))
+    mover = across(rng, program, mover, 0.7 * mover.size)
+    resting = draw_solid(rng, "stays", colours[1], (rng.uniform(-0.2, 0.2), 0.6 * scale(program)))
     return replace(program, solids=(mover, replace(resting, z=rng.uniform(-1.1, -0.7))))
 
 

@@ -9,7 +9,8 @@ import torch
 
 from pipeline.tabletop.data import MIX, chunk_programs
 from pipeline.tabletop.evaluate import BARS, held_out_programs, is_right, read_all, weight_sums, wilson
-from pipeline.tabletop.probe import ATTRIBUTES, Judge, load_probe, truth
+from pipeline.tabletop.labels import ATTRIBUTES, truth
+from pipeline.tabletop.probe import Judge, load_probe
 from pipeline.tabletop.render import render
 from pipeline.tabletop.world import Program, held_out
 
