@@ -2,7 +2,7 @@
 #   make run            the app on http://127.0.0.1:7860 (HOST=, PORT= change it)
 #   make test           every fast test, browser included; make test-all: the slow ones
 #   make check          format, lint, types
-#   make bench          the app against bare diffusers, as ratios
+#   make bench          the app against bare diffusers, drafts against takes, as ratios
 #   make bench-gpu      hosted sizes with random weights on a card: time over its floor, memory for each policy
 #   make train, eval    the embedded model
 #   make calibrate      what subtle, mild and strong mean

@@ -10,28 +10,33 @@ prepare_environment()
 import logging
 import signal
 import sys
-from threading import Event
+from functools import partial
+from threading import Event, Thread
 
 import gradio as gr
 from fastapi import FastAPI
 
 from pipeline.backends.choice import open_backend
-from pipeline.downloads import is_here
 from pipeline.errors import OnetakeError
 from pipeline.fetches import Fetches
-from pipeline.hub import download
+from pipeline.hub.downloads import is_here
+from pipeline.hub.survey import download
 from pipeline.jobs import Jobs
+from pipeline.library.storage import Held
 from pipeline.models import default_model, get_model
 from pipeline.store import Store
-from pipeline.ui.api import refuse_unknown_fields
+from pipeline.ui.endpoints import refuse_unknown_fields
 from pipeline.ui.house import House
 from pipeline.ui.look import look
 from pipeline.ui.media import serve_media
 from pipeline.ui.page import build_page
+from pipeline.ui.tools import Tools
 from pipeline.ui.warmup import WarmUp
 
 # A page that follows a take holds a thread while it waits for the next step.
 WATCHERS = 200
+# What is on their stages is remembered of so many pages, as nothing tells when one is closed.
+SESSIONS = 1000
 
 
 def main() -> int:
@@ -53,6 +58,7 @@ def main() -> int:
     print(f"Onetake is ready: {url}", flush=True)  # noqa: T201
     if not settings.on_zerogpu:
         house.warm_up.start()
+    house.jobs.go_on()
     stop.wait()
     house.fetches.close()
     house.jobs.close()
@@ -64,12 +70,22 @@ def open_house(settings: Settings) -> House:
     """Open the store, the device's queue and the model's loader; nothing is loaded yet."""
     serve_files_from(settings.home / ".served")
     backend = open_backend(settings)
-    store = Store(settings.home)
+    store = Store(settings.home, settings.quota)
     machine = backend.machine()
     spec = default_model(machine, lambda spec: is_here(spec, settings), settings.model)
     # ZeroGPU has a queue of its own, and lends several visitors a card at once.
     jobs = Jobs(backend, store, settings.max_queue, at_once=settings.on_zerogpu)
+    store.held_by(partial(held_by, jobs))
+    # Beside the start: in a library that is new to it, the index is made first.
+    Thread(target=store.purge, args=(0,), name="purge", daemon=True).start()
     return House(jobs, store, settings, WarmUp(backend.warm, spec), backend, Fetches(settings), machine)
+
+
+def held_by(jobs: Jobs) -> Held:
+    """Return what jobs need of the store that have not ended, or could be run again."""
+    views = [*jobs.under_way(), *jobs.left_over()]
+    files = {file for view in views for file in view.plan.files}
+    return Held(frozenset(files), frozenset(parent.run for view in views for parent in view.origin.parents))
 
 
 def fetch_at_start(settings: Settings) -> None:
@@ -86,18 +102,24 @@ def serve(house: House) -> tuple[gr.Blocks, str]:
     demo = build_page(house)
     demo.queue(default_concurrency_limit=None)
     app: FastAPI
+    tools = Tools(demo)
     app, url, _ = demo.launch(
         server_name=house.settings.host,
         server_port=house.settings.port,
         prevent_thread_lock=True,
         quiet=True,
         max_threads=WATCHERS,
+        state_session_capacity=SESSIONS,
         enable_monitoring=False,
         run_history=False,
         ssr_mode=False,
-        app_kwargs={"exception_handlers": {TypeError: refuse_unknown_fields}},
+        mcp_server=False,
+        app_kwargs={"exception_handlers": {TypeError: refuse_unknown_fields}, "lifespan": tools.lifespan},
         **look(house.settings.assets),
     )
+    tools.serve(app, demo)
+    # Browsers have six connections to an address. Every open page would hold one, so that the seventh got none.
+    demo.config["connect_heartbeat"] = False
     serve_media(app, house.store, house.settings)
     return demo, url.rstrip("/")
 

@@ -14,13 +14,14 @@ from tempfile import TemporaryDirectory
 
 from pipeline.backends.local import LocalBackend
 from pipeline.generate import Finished, generate
+from pipeline.library.runs import Run
 from pipeline.model_spec import ModelSpec
 from pipeline.models import MODELS, get_model
 from pipeline.plan import Plan, make_plan
+from pipeline.planning.strengths import CHANGES, read_table, write_table
 from pipeline.request import parse_request
 from pipeline.settings import Settings
-from pipeline.store import Run, Store
-from pipeline.strengths import CHANGES, read_table, write_table
+from pipeline.store import Store
 
 LEVELS = (0.2, 0.4, 0.55, 0.7, 0.8, 0.88, 0.94, 0.975)
 # A take, and the words that it is made anew with: what is in it, where it is, and when.

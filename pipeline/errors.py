@@ -5,6 +5,8 @@ OnetakeError
 │   ├── UnknownModel             no such row in the registry
 │   └── CannotDo                 the model exists but has no such task or condition
 ├── QueueFull                    too many jobs are waiting
+├── StorageFull                  nothing more may be kept, and nothing may be removed
+├── BadHome                      the folder of the runs is in use, or cannot be written
 ├── NoDevice                     nothing to run on: no GPU is lent, or a Space does not answer
 │   ├── KeyRefused               a Space does not know this key
 │   └── OutOfStep                the Onetake on a Space is of another version
@@ -18,6 +20,7 @@ OnetakeError
 │   └── ConnectionLost           a Space was gone before the run had ended
 ├── PublishFailed                the Hub did not take what was sent
 └── Cancelled                    stopped before there was anything to keep
+    └── Interrupted              the app was stopped in the middle of it
 """
 
 from collections.abc import Callable
@@ -49,6 +52,14 @@ class CannotDo(BadRequest):
 
 class QueueFull(OnetakeError):
     """The queue has no place left."""
+
+
+class StorageFull(OnetakeError):
+    """The quota is used up by what may not be removed."""
+
+
+class BadHome(OnetakeError):
+    """The folder of the runs is of no use to this app."""
 
 
 class NoDevice(OnetakeError):
@@ -101,6 +112,10 @@ class ConnectionLost(RunFailed):
 
 class Cancelled(OnetakeError):
     """A run was stopped before its first step was done."""
+
+
+class Interrupted(Cancelled):
+    """A run was cut off because the app ended."""
 
 
 def refuse_stopped(cancelled: Callable[[], bool]) -> None:

@@ -33,12 +33,25 @@ class Again:
 
 @dataclass(frozen=True)
 class Step:
-    """Denoising step `index` of `total` is done; the preview is (frames, height, width, 3), a quarter of the size."""
+    """Denoising step `index` of `total` is done; the preview is (frames, height, width, 3), a quarter of the size.
+
+    A backend says how many `seconds` the steps took; whoever follows the whole run, how many are left of it.
+    """
 
     index: int
     total: int
     preview: Pixels | None
-    seconds_left: float
+    seconds_left: float | None = None
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """So many of the clip's frames are decoded and encoded."""
+
+    done: int
+    total: int
+    seconds_left: float | None = None
 
 
 Told = Waiting | Loading | Again | Step

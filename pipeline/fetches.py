@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from pipeline.errors import Cancelled, OnetakeError
-from pipeline.hub import Survey, download, survey
+from pipeline.hub.survey import Survey, download, survey
 from pipeline.model_spec import ModelSpec
 from pipeline.settings import Settings
 

@@ -14,6 +14,10 @@ class Network:
     text_tokens: int
 
 
+# Latent frames of the other end that stand on each side of a loop when it is decoded: the decoder sees so far.
+LEAD = 4
+
+
 @dataclass(frozen=True)
 class Window:
     """A stretch of latent frames start..stop to decode, and which of its decoded frames to keep."""

@@ -2,29 +2,26 @@
 
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from pipeline.backends.take import Take
+from pipeline.countdown import Countdown
 from pipeline.errors import OnetakeError, broke_off
-from pipeline.events import IsCancelled, Listener, Pixels, Told
+from pipeline.events import Decoding, IsCancelled, Listener, Pixels, Told
+from pipeline.halfway import write_halfway
 from pipeline.latents import write_latents
+from pipeline.library.runs import Draft, Run
 from pipeline.models import get_model
 from pipeline.peak import process_peak_mb
 from pipeline.plan import Plan
 from pipeline.pulled import pulled
 from pipeline.safety import check_clip, check_latents
 from pipeline.seams import SeamGauge
-from pipeline.store import Draft, Run, Store
+from pipeline.settings import VERSION
+from pipeline.store import Store
 from pipeline.video import kept_whole, resized, write_clip, write_poster, write_still
-
-
-@dataclass(frozen=True)
-class Decoding:
-    """So many of the clip's frames are decoded and encoded."""
-
-    done: int
-    total: int
+from pipeline.visitors import FINISHED, OF_THE_MACHINE, Origin, Parent
 
 
 @dataclass(frozen=True)
@@ -35,6 +32,7 @@ class Finished:
 
 
 Event = Told | Decoding | Finished
+Tell = Callable[[Told | Decoding], None]
 
 
 class Backend(Protocol):
@@ -45,15 +43,20 @@ class Backend(Protocol):
 
 
 def generate(
-    plan: Plan, backend: Backend, store: Store, cancelled: IsCancelled = lambda: False
+    plan: Plan, backend: Backend, store: Store, cancelled: IsCancelled = lambda: False, origin: Origin = OF_THE_MACHINE
 ) -> Generator[Event, None, None]:
     """Make a run and yield what happens, Finished last; closing the generator cancels, and waits for the step.
 
-    Raise an OnetakeError when nothing could be kept.
+    Steps and frames tell what is left of all of it. Raise an OnetakeError when nothing could be kept.
     """
 
     def work(emit: Callable[[Event], None], closed: IsCancelled) -> None:
-        emit(Finished(_make(plan, backend, store, emit, lambda: closed() or cancelled())))
+        countdown = Countdown(plan)
+
+        def tell(event: Told | Decoding) -> None:
+            emit(countdown.told(event))
+
+        emit(Finished(_make(plan, backend, store, origin, tell, lambda: closed() or cancelled())))
 
     try:
         yield from pulled(work)
@@ -63,11 +66,18 @@ def generate(
         raise broke_off(error) from error
 
 
-def _make(plan: Plan, backend: Backend, store: Store, emit: Callable[[Event], None], cancelled: IsCancelled) -> Run:
+def _make(
+    plan: Plan,
+    backend: Backend,
+    store: Store,
+    origin: Origin,
+    emit: Tell,
+    cancelled: IsCancelled,
+) -> Run:
     started = time.perf_counter()
     take = backend.run(plan, emit, cancelled)
     check_latents(take.latents)
-    with store.create(plan) as draft:
+    with store.create(plan.whole, _origin(plan, origin)) as draft:
         timings, seam = _write(draft, take, emit)
         timings["total"] = time.perf_counter() - started
         measures = take.measures | ({} if seam is None else {"seam": seam})
@@ -75,17 +85,25 @@ def _make(plan: Plan, backend: Backend, store: Store, emit: Callable[[Event], No
         return store.commit(draft, timings=_rounded(timings), peak_memory_mb=_peak_mb(take), **outcome)
 
 
-def _write(draft: Draft, take: Take, emit: Callable[[Event], None]) -> tuple[dict[str, float], float | None]:
+def _origin(plan: Plan, origin: Origin) -> Origin:
+    """Return where a run comes from, with the run whose steps it went on from."""
+    begun = (Parent(plan.resumes.run, FINISHED),) if plan.resumes else ()
+    return replace(origin, parents=(*origin.parents, *begun))
+
+
+def _write(draft: Draft, take: Take, emit: Tell) -> tuple[dict[str, float], float | None]:
     """Write all files of a run; return the timings with decoding and encoding (seconds), and how the seam measures."""
     started = time.perf_counter()
     plan = draft.plan
     reel = _Reel(check_clip(take.frames), plan.num_frames, emit)
-    recipe = {"app": "Onetake", "plan": plan.to_recipe()} | _weights(take)
+    recipe = {"app": "Onetake", "version": VERSION, "plan": plan.to_recipe()} | _weights(take)
     whole = reel if draft.told_by_latents else kept_whole(reel, draft.unmarked, plan.fps, plan.sound)
     write_clip(resized(whole, plan.delivered), draft.clip, plan.fps, recipe, plan.sound, plan.task == "loop")
     write_poster(reel.poster, draft.poster)
     write_still(reel.last, draft.last)
     write_latents(take.latents, draft.latents, (plan.width, plan.height), plan.segments[0].frames, plan.fps)
+    if take.halfway:
+        write_halfway(take.halfway, draft.halfway)
     encode = time.perf_counter() - started - reel.seconds
     return take.timings | {"decode": reel.seconds, "encode": encode}, reel.gauge.worst(plan.joins)
 
@@ -96,7 +114,7 @@ class _Reel:
     poster: Pixels
     last: Pixels
 
-    def __init__(self, frames: Iterable[Pixels], total: int, emit: Callable[[Event], None]) -> None:
+    def __init__(self, frames: Iterable[Pixels], total: int, emit: Tell) -> None:
         self.seconds = 0.0
         self._frames = iter(frames)
         self._total = total
@@ -124,15 +142,25 @@ class _Reel:
 
 def _outcome(plan: Plan, take: Take, measures: dict[str, float]) -> dict[str, Any]:
     notes = (*plan.notes, *take.notes, *_measured(plan, measures))
+    if plan.resumes:
+        notes += (f"Made from the run {plan.resumes.run}, whose first {plan.resumes.steps} steps were done.",)
     told = {"notes": notes, "measures": _rounded(measures), "where": take.where} | _weights(take)
     if take.steps_done == take.steps:
         return {"state": "done"} | told
-    note = f"Stopped after step {take.steps_done} of {take.steps}: this is what the model had by then."
+    state = "draft" if take.steps_done == plan.stop_after else "stopped"
+    return {"state": state} | told | {"notes": (*notes, _unfinished(plan, take))}
+
+
+def _unfinished(plan: Plan, take: Take) -> str:
+    step = f"step {take.steps_done} of {take.steps}"
+    note = f"Stopped after {step}: this is what the model had by then."
+    if take.steps_done == plan.stop_after:
+        note = f"A draft, after {step}: this is what it would become, as far as the model foresees it."
     if plan.first_pass and take.steps_done <= len(
         get_model(plan.model).levels_from(plan.segments[0].start, plan.steps)
     ):
         note += f" It was made at {plan.first_pass[0]}×{plan.first_pass[1]} and doubled, but not refined."
-    return {"state": "stopped"} | told | {"notes": (*notes, note)}
+    return note
 
 
 def _weights(take: Take) -> dict[str, str]:

@@ -7,7 +7,7 @@ from safetensors.numpy import load_file, save_file
 
 from pipeline.errors import BadRequest, NotFound
 from pipeline.events import Latents
-from pipeline.footage import Footage
+from pipeline.given.footage import Footage
 
 SUFFIX = ".safetensors"
 

@@ -40,6 +40,14 @@ class Parts:
 
 
 @dataclass(frozen=True)
+class Windows:
+    """How many latent frames are decoded at once, and how many neighbours stand on each side of them."""
+
+    keep: int
+    context: int
+
+
+@dataclass(frozen=True)
 class ModelSpec:
     """One model. Sides in pixels, memory in MB, what it downloads in GB; `licence_url` is read before its first use.
 
@@ -51,6 +59,11 @@ class ModelSpec:
     Speeds are a first guess until this machine has finished a run: for the embedded model on two CPU cores, for a
     hosted one on the data-centre card of its published figures. `memory_mb` are all weights, side by side; `parts` are
     those weights one by one, and `memory_kb_per_token` is what a forward holds beside them.
+
+    `windows` is how its latents are decoded, one after the other where the decoder remembers. For the embedded model,
+    with two neighbours no pixel differs by more than 2 of 255 from decoding the clip as a whole (tests/test_ltx.py);
+    more of either costs memory or time. LTX-Video's 121 frames, 16 latent ones, are one window; longer clips are cut
+    with the context that a loop gets too, and how much of it the real decoder looks at, only its weights show.
 
     `levels` are the noise levels that a distilled model was taught, and `edit_levels` those below which it edits a
     clip; without any, the schedule is that of `flow_shift`, or linear-quadratic where that is None. `strengths` are
@@ -106,6 +119,7 @@ class ModelSpec:
     decode_timestep: float | None = None
     decode_noise_scale: float | None = None
     upsampler: Upsampler | None = None
+    windows: Windows = Windows(keep=1, context=0)
 
     @property
     def embedded(self) -> bool:

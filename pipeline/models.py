@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pipeline.errors import UnknownModel
 from pipeline.frames import Network
 from pipeline.memory import Machine, stays_on_card
-from pipeline.model_spec import ModelSpec, Parts, Upsampler
+from pipeline.model_spec import ModelSpec, Parts, Upsampler, Windows
 
 # What Wan's authors steer away from, in all of their examples.
 WAN_NEGATIVE = (
@@ -43,6 +43,7 @@ MODELS: tuple[ModelSpec, ...] = (
         dtype="float32",
         grid=32,
         frame_grid=4,
+        windows=Windows(keep=2, context=2),
         side_stride=16,
         fps=8,
         min_side=64,
@@ -74,6 +75,7 @@ MODELS: tuple[ModelSpec, ...] = (
         tasks=EVERYTHING,
         grid=32,
         frame_grid=8,
+        windows=Windows(keep=8, context=4),
         side_stride=32,
         fps=24,
         min_side=256,
@@ -121,6 +123,7 @@ MODELS: tuple[ModelSpec, ...] = (
         tasks=EVERYTHING,
         grid=32,
         frame_grid=8,
+        windows=Windows(keep=8, context=4),
         side_stride=32,
         fps=24,
         min_side=256,

@@ -1,34 +1,38 @@
 """The central value: a request and a model become one frozen plan, cheaply, before any device is touched."""
 
 import secrets
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from itertools import accumulate
 from math import log
 from pathlib import PurePath
-from statistics import median
 from typing import Any, Protocol
 
 from pydantic import TypeAdapter
 
 from pipeline import frames as arithmetic
-from pipeline.abilities import check_abilities
 from pipeline.adapters import Adapter, adapters_of
-from pipeline.delivery import deliver, passes_flops, passes_of
 from pipeline.errors import CannotDo
-from pipeline.estimate import Denoising, Estimate, Speed, default_speed, estimate
-from pipeline.layouts import lay_out, within
+from pipeline.fields import said
+from pipeline.given.sound import Sound
+from pipeline.halfway import Stopped
 from pipeline.memory import Machine, choose
 from pipeline.model_spec import ModelSpec
-from pipeline.pins import Given, fit_notes, given_in
+from pipeline.planning.abilities import check_abilities
+from pipeline.planning.delivery import deliver, passes_of, steps_between
+from pipeline.planning.estimate import Estimate, Making, default_speed, estimate
+from pipeline.planning.layouts import lay_out, within
+from pipeline.planning.pins import Given, fit_notes, given_in
+from pipeline.planning.segments import Kept, Part, Segment
+from pipeline.planning.speed import Speed
+from pipeline.planning.words import prompt_notes
 from pipeline.request import Request
-from pipeline.segments import Kept, Part, Segment
-from pipeline.sound import Sound
-from pipeline.words import prompt_notes
 
 # Seeds that we draw stay short enough to be read out and typed.
 DRAWN_SEEDS = 2**31
 PROCESSOR = Machine()
+# Until a plan's work is known.
+UNKNOWN = Estimate(0.0, 0, 0)
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,8 @@ class Plan:
 
     `timeline` is what the take is spliced from, nothing where it is the segments alone. Width and height in pixels
     are those of its latents and frames; `first_pass` is the (width, height) at which it is made before the model
-    doubles it, `delivered` that of the file, and `asked` that asked for, each where it is another.
+    doubles it, `delivered` that of the file, and `asked` that asked for, each where it is another. A draft stops after
+    so many of its steps, those of both passes counted; a plan that `resumes` a take does the steps after those.
     """
 
     task: str
@@ -57,6 +62,10 @@ class Plan:
     timeline: tuple[Part, ...] = ()
     sound: Sound | None = None
     loras: tuple[Adapter, ...] = ()
+    stop_after: int | None = None
+    resumes: Stopped | None = None
+    # What was asked, in the words of the request: two plans that make the same are equal however they were asked for.
+    said: dict[str, Any] = field(default_factory=dict, compare=False)
 
     @property
     def num_frames(self) -> int:
@@ -87,11 +96,16 @@ class Plan:
 
     @property
     def files(self) -> tuple[str, ...]:
-        """The files of everything that is given, and of LoRAs, each once."""
+        """The files of everything that is given, of LoRAs, and of where a take stopped, each once."""
         made = [excerpt for segment in self.segments for excerpt in segment.excerpts]
         kept = [part.excerpt for part in self.timeline if isinstance(part, Kept)]
-        files = (*(excerpt.file for excerpt in (*made, *kept)), *(lora.file for lora in self.loras))
-        return tuple(dict.fromkeys(files))
+        begun = (self.resumes,) if self.resumes else ()
+        return tuple(dict.fromkeys(each.file for each in (*made, *kept, *self.loras, *begun)))
+
+    @property
+    def whole(self) -> "Plan":
+        """The plan of the take, wherever this one goes on with it: from noise it makes the same frames."""
+        return replace(self, resumes=None)
 
     def with_files(self, rename: Callable[[str], str]) -> "Plan":
         """Return the plan over files of other names."""
@@ -109,7 +123,7 @@ class Plan:
 
     def to_recipe(self) -> dict[str, Any]:
         """Return the plan for other people: what was given by its name, without the folders of this machine."""
-        recipe: dict[str, Any] = _with_files(self.to_json(), lambda file: PurePath(file).name)
+        recipe: dict[str, Any] = _with_files(self.whole.to_json(), lambda file: PurePath(file).name)
         return recipe
 
     @classmethod
@@ -150,11 +164,8 @@ def make_plan(
     lines = None if request.deliver is None else int(request.deliver.removesuffix("p"))
     delivery = deliver(lines, size, segment.start, spec)
     steps, guidance = _effort(request, segment.prompt, spec)
-    clip = Denoising(segment.frames, passes_of(spec, segment, steps, delivery.made, delivery.first_pass), guidance)
-    placement = choose(spec, clip.work(spec), machine, request.memory)
-    notes = (*size_notes, *layout.notes, *fit_notes(request, given.values(), delivery.made))
     loras, lora_notes = adapters_of(request.loras, segment.prompt, spec)
-    return Plan(
+    plan = Plan(
         task=request.task,
         model=spec.name,
         segments=(segment,),
@@ -164,23 +175,43 @@ def make_plan(
         seed=rng.randbelow(DRAWN_SEEDS) if request.seed is None else request.seed,
         steps=steps,
         guidance_scale=guidance,
-        estimate=estimate(spec, clip, speed or default_speed(spec), placement, request.memory),
-        notes=(*notes, *delivery.notes, *placement.notes, *prompt_notes(segment.prompt, spec), *lora_notes),
+        estimate=UNKNOWN,
         delivered=delivery.delivered,
         first_pass=delivery.first_pass,
         asked=None if delivery.made == size else size,
         timeline=layout.timeline,
         sound=layout.sound,
         loras=loras,
+        said=said(request),
+    )
+    made = making_of(plan, spec)
+    placement = choose(spec, made.work(spec), machine, request.memory)
+    notes = (*size_notes, *layout.notes, *fit_notes(request, given.values(), delivery.made))
+    notes = (*notes, *delivery.notes, *placement.notes, *prompt_notes(segment.prompt, spec), *lora_notes)
+    costs = estimate(spec, made, speed or default_speed(spec), placement, request.memory)
+    return replace(plan, estimate=costs, notes=notes)
+
+
+def making_of(plan: Plan, spec: ModelSpec) -> Making:
+    """Return what is made of a plan's segment, only with its steps where others were or will be done apart."""
+    segment = plan.segments[0]
+    made, picture = (plan.width, plan.height), plan.num_frames == 1
+    width, height = plan.delivered or made
+    passes = passes_of(spec, segment, plan.steps, made, plan.first_pass)
+    return Making(
+        segment.frames,
+        steps_between(passes, plan.resumes.steps if plan.resumes else 0, plan.stop_after),
+        plan.guidance_scale,
+        sum(excerpt.frames for excerpt in segment.excerpts),
+        plan.num_frames * width * height / 1e6,
+        f"{plan.task}, one picture" if picture else plan.task,
+        segment.rolled,
     )
 
 
 def place_again(plan: Plan, spec: ModelSpec, machine: Machine) -> Plan:
     """Return a plan that was made elsewhere with its weights placed for this machine; raise CannotDo as make_plan."""
-    segment, size = plan.segments[0], (plan.width, plan.height)
-    passes = passes_of(spec, segment, plan.steps, size, plan.first_pass)
-    work = Denoising(segment.frames, passes, plan.guidance_scale).work(spec)
-    placement = choose(spec, work, machine, plan.estimate.wanted)
+    placement = choose(spec, making_of(plan, spec).work(spec), machine, plan.estimate.wanted)
     where = {name: getattr(placement, name) for name in ("policy", "beside", "tiled", "on_card", "memory_mb")}
     return replace(plan, estimate=replace(plan.estimate, **where))
 
@@ -194,25 +225,11 @@ def _effort(request: Request, words: str, spec: ModelSpec) -> tuple[int, float]:
     return steps, float(guidance) if words else 1.0
 
 
-def measured_speed(history: Iterable[tuple[Plan, Mapping[str, float]]], spec: ModelSpec) -> Speed:
-    """Return the medians over finished runs and their timings (seconds); without any, the registry's guess."""
-    gflops, megapixels = [], []
-    for plan, timings in history:
-        if plan.model == spec.name and timings["denoise"] > 0 and timings["decode"] + timings["encode"] > 0:
-            segment = plan.segments[0]
-            passes = passes_of(spec, segment, plan.steps, (plan.width, plan.height), plan.first_pass)
-            flops = passes_flops(spec, segment.frames, passes, plan.guidance_scale)
-            pixels = plan.num_frames * plan.width * plan.height
-            gflops.append(flops / 1e9 / timings["denoise"])
-            megapixels.append(pixels / 1e6 / (timings["decode"] + timings["encode"]))
-    return Speed(median(gflops), median(megapixels)) if gflops else default_speed(spec)
-
-
 def _size(request: Request, spec: ModelSpec, given: Sequence[Given]) -> tuple[tuple[int, int], list[str]]:
     if request.width is None or request.height is None:
         return spec.shapes[request.shape or _shape_of(given, spec)], []
-    for field, side in (("width", request.width), ("height", request.height)):
-        within(field, side, spec.min_side, spec.max_side, " pixels")
+    for name, side in (("width", request.width), ("height", request.height)):
+        within(name, side, spec.min_side, spec.max_side, " pixels")
     width = arithmetic.snap_side(request.width, spec.grid)
     height = arithmetic.snap_side(request.height, spec.grid)
     if (width, height) == (request.width, request.height):

@@ -15,7 +15,7 @@ from huggingface_hub import HfApi
 from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError
 
 from pipeline.errors import BadRequest, OnetakeError, PublishFailed
-from pipeline.front_matter import model_faults, space_faults
+from pipeline.hub.front_matter import model_faults, space_faults
 from pipeline.settings import ASSETS, ROOT
 
 

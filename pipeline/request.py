@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from pipeline.adapters import MOST_LORAS, Lora, hub_id
 from pipeline.errors import BadRequest
-from pipeline.media import MIDDLE, Fit
+from pipeline.given.media import MIDDLE, Fit
 from pipeline.memory import Policy
 
 PROMPT_LIMIT = 2000
@@ -229,6 +229,12 @@ TASKS: Mapping[str, type[Request]] = {
 }
 SOURCES = ("image", "last", "video", "first", "second")
 """Fields that hold the path of a file, or `run:` and the id of a run."""
+
+
+def sources_of(request: Request) -> tuple[str, ...]:
+    """Return the files and runs that a request gives, LoRAs left out."""
+    stills = [still.image for still in request.at] if isinstance(request, AnimateRequest) else []
+    return tuple(path for path in (*(getattr(request, name, None) for name in SOURCES), *stills) if path)
 
 
 def parse_request(data: Mapping[str, Any]) -> Request:

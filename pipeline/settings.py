@@ -11,10 +11,13 @@ from pipeline.errors import BadRequest
 
 ROOT = Path(__file__).resolve().parents[1]
 ASSETS = ROOT / "assets"
+# The app's, as pyproject.toml has it: a Space installs no package that could be asked.
+VERSION = "0.1.0"
 # The policies of pipeline/memory.py, which stands above this module.
 MEMORY = ("whole", "fp8", "int8", "group", "sequential")
 # As long as `secrets.token_urlsafe(16)`, short of two characters.
 LEAST_KEY = 20
+SPACE_QUOTA_GB = "20"
 HUB = Path("~/.cache/huggingface/hub").expanduser()
 HUB_ENDPOINT = "https://huggingface.co"
 
@@ -47,6 +50,7 @@ class Settings:
     """Where the app listens, keeps its runs and computes.
 
     `model` is the one to begin with, where somebody named it; `fetched_at_start` are those to download before that.
+    `quota` is how many bytes runs and what belongs to them may take, None for what the disk has.
     `space` is another Onetake that runs its plans, by its address or as user/name; `key` is the secret that both know.
     """
 
@@ -63,9 +67,15 @@ class Settings:
     compile: bool = False
     on_zerogpu: bool = False
     on_space: bool = False
-    max_queue: int = 20
+    max_queue: int = 40
+    quota: int | None = None
     space: str = ""
     key: str = field(default="", repr=False)
+
+    @property
+    def at_home(self) -> bool:
+        """Whether only this machine reaches the page, so that whoever does is its user."""
+        return self.host in ("127.0.0.1", "localhost", "::1") and not self.on_space
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] | None = None) -> "Settings":
@@ -87,6 +97,7 @@ class Settings:
             on_zerogpu=on_zerogpu,
             on_space=on_space,
             max_queue=_whole(env, "ONETAKE_MAX_QUEUE", cls.max_queue, most=1000),
+            quota=_quota(env, on_space),
             key=_key(env),
         ).with_space(env.get("ONETAKE_SPACE") or "")
 
@@ -113,6 +124,16 @@ def _whole(env: Mapping[str, str], name: str, default: int, most: int) -> int:
     if not (text.isascii() and text.isdigit() and 1 <= int(text) <= most):
         raise BadRequest(name, f"{name} is {text!r}: set it to a whole number from 1 to {most}.")
     return int(text)
+
+
+def _quota(env: Mapping[str, str], on_space: bool) -> int | None:
+    # At home the disk is the user's own. A Space has 50 GB for everything, models included, and strangers fill it.
+    text = env.get("ONETAKE_QUOTA_GB") or (SPACE_QUOTA_GB if on_space else "0")
+    if not re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,9})?", text):
+        raise BadRequest(
+            "ONETAKE_QUOTA_GB", f"ONETAKE_QUOTA_GB is {text!r}: set it to a number of gigabytes, or 0 for no limit."
+        )
+    return round(float(text) * 10**9) or None
 
 
 def _key(env: Mapping[str, str]) -> str:

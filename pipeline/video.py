@@ -12,11 +12,13 @@ import numpy as np
 from av.container import OutputContainer
 from av.video import VideoStream
 from PIL import Image
+from PIL.Image import DecompressionBombError
 from PIL.PngImagePlugin import PngInfo
 
 from pipeline.errors import NotFound, RunFailed
 from pipeline.events import Pixels
-from pipeline.sound import Sound, SoundTrack
+from pipeline.given.footage import DEMUXERS
+from pipeline.given.sound import Sound, SoundTrack
 
 # CRF 18 is where H.264 at its default preset stops differing visibly from its source.
 # Its macroblock tree is off: with it, small clips of equal frames came out as different files (tests/test_generate.py).
@@ -74,10 +76,10 @@ def read_frames(path: Path) -> Iterator[Pixels]:
 
 
 def read_recipe(path: Path) -> dict[str, Any]:
-    """Return the recipe inside a file of ours; raise NotFound when there is none."""
+    """Return the recipe inside a file of ours; raise NotFound when there is none. No address in a file is followed."""
     try:
         recipe = json.loads(_read_comment(path))
-    except (OSError, av.FFmpegError, ValueError) as error:
+    except (OSError, av.FFmpegError, ValueError, SyntaxError, RecursionError, DecompressionBombError) as error:
         raise NotFound(f"{path.name} holds no recipe. Choose a file that Onetake made.") from error
     if not isinstance(recipe, dict):
         raise NotFound(f"{path.name} holds no recipe. Choose a file that Onetake made.")
@@ -144,8 +146,8 @@ def _write_png(frames: Iterable[Pixels], path: Path, recipe: str) -> None:
 
 
 def _read_comment(path: Path) -> str:
-    if path.suffix == ".png":
-        with Image.open(path) as image:
+    if path.suffix.lower() == ".png":
+        with Image.open(path, formats=["PNG"]) as image:
             return str(image.info.get(PNG_KEY, ""))
-    with av.open(str(path)) as container:
+    with av.open(str(path), container_options=DEMUXERS) as container:
         return container.metadata.get("comment", "")

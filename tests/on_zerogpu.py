@@ -35,13 +35,15 @@ from conftest import SMALL  # noqa: E402
 from pipeline.backends.take import Take  # noqa: E402
 from pipeline.backends.zero import ZeroBackend  # noqa: E402
 from pipeline.errors import OnetakeError  # noqa: E402
-from pipeline.estimate import Estimate  # noqa: E402
 from pipeline.events import Step, Told  # noqa: E402
+from pipeline.halfway import Stopped, write_halfway  # noqa: E402
 from pipeline.models import get_model  # noqa: E402
 from pipeline.plan import Plan, make_plan  # noqa: E402
+from pipeline.planning.estimate import Estimate  # noqa: E402
+from pipeline.planning.segments import Segment  # noqa: E402
 from pipeline.request import parse_request  # noqa: E402
-from pipeline.segments import Segment  # noqa: E402
 from pipeline.settings import Settings  # noqa: E402
+from pipeline.variations import finishing  # noqa: E402
 
 
 def plan(**asked: Any) -> Plan:
@@ -77,6 +79,8 @@ def fork(folder: Path) -> dict[str, Any]:
     told.clear()
     take, frames = whole(backend, told, stop_after=2, steps=100)
     said["stopped"] = [take.steps_done, take.steps, len(frames)]
+    resumed, same = go_on(backend, folder)
+    said["resumed"] = [resumed.steps_done, resumed.halfway is None, same]
     said["closed_s"], said["step_s"] = close_after_two_steps(backend)
     with refused(said, "refused"):
         long = replace(plan(), segments=(Segment("a", 9), Segment("b", 9)))
@@ -85,6 +89,17 @@ def fork(folder: Path) -> dict[str, Any]:
         backend.run(replace(plan(), estimate=Estimate(250.0, 800, 12)), told.append, lambda: False)
     said["again"] = len(whole(backend, [], steps=1)[1])
     return said
+
+
+def go_on(backend: ZeroBackend, folder: Path) -> tuple[Take, bool]:
+    """Finish in one fork what was a draft in another, and say whether it is what it would have been."""
+    draft, _ = whole(backend, [], stop_after=1, steps=3)
+    assert draft.halfway
+    write_halfway(draft.halfway, path := folder / "halfway.safetensors")
+    finished = backend.run(
+        finishing(plan(steps=3), Stopped(str(path), "draft", draft.steps_done)), lambda _: None, lambda: False
+    )
+    return finished, np.array_equal(np.concatenate(list(finished.frames)), whole(backend, [], steps=3)[1])
 
 
 def close_after_two_steps(backend: ZeroBackend) -> tuple[float, float]:

@@ -19,11 +19,12 @@ prepare_environment()
 from pipeline.backends.local import LocalBackend  # noqa: E402
 from pipeline.events import Pixels  # noqa: E402
 from pipeline.generate import Finished, generate  # noqa: E402
+from pipeline.library.runs import Run  # noqa: E402
 from pipeline.models import get_model  # noqa: E402
 from pipeline.plan import make_plan  # noqa: E402
 from pipeline.request import parse_request, with_sources  # noqa: E402
 from pipeline.settings import ASSETS  # noqa: E402
-from pipeline.store import Run, Store  # noqa: E402
+from pipeline.store import Store  # noqa: E402
 from pipeline.tabletop.render import render  # noqa: E402
 from pipeline.tabletop.world import Program, Solid  # noqa: E402
 from pipeline.video import read_frames, write_clip  # noqa: E402

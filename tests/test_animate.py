@@ -13,12 +13,12 @@ from test_ltx import bare, run
 
 from pipeline.backends.local import LocalBackend
 from pipeline.errors import BadRequest
-from pipeline.footage import Excerpt
-from pipeline.media import read_picture
+from pipeline.given.footage import Excerpt
+from pipeline.given.media import read_picture
 from pipeline.model_spec import ModelSpec
 from pipeline.plan import Plan, make_plan
+from pipeline.planning.segments import Pin
 from pipeline.request import parse_request
-from pipeline.segments import Pin
 from pipeline.settings import ASSETS
 
 if TYPE_CHECKING:

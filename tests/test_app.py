@@ -108,7 +108,8 @@ def test_a_clip_is_restyled_joined_and_looped(client: Client, tmp_path: Path) ->
     file, run = client.predict(clip, "a ball", strength=0.6, range=[0.5, 1.25], **small, api_name="/restyle")
     assert run["plan"]["segments"][0]["source"]["clip"]["file"] == "clip.mp4"
     assert len(list(read_frames(Path(file)))) == 17
-    file, _ = client.predict(clip, f"run:{run['id']}", curve="hold", seconds=1.0, **small, api_name="/transition")
+    sources, owner = (clip, f"run:{run['id']}"), {"visitor": run["visitor"]}
+    file, _ = client.predict(*sources, curve="hold", seconds=1.0, **small, **owner, api_name="/transition")
     assert len(list(read_frames(Path(file)))) == 27
     file, run = client.predict("a ball turns", frames=9, **small, api_name="/loop")
     assert len(list(read_frames(Path(file)))) == 8
@@ -193,12 +194,15 @@ def test_an_unknown_field_is_refused(server: Server, client: Client) -> None:
 
 def test_only_clip_and_poster_of_a_run_are_served(server: Server, client: Client) -> None:
     _, made = ask(client, seed=3)
-    run = Store(server.home).get(made["id"])
+    store = Store(server.home)
+    run, key = store.get(made["id"]), f"?key={store.media_key(made['id'])}"
     media = f"{server.url}/media/{run.id}"
-    assert status_of(f"{media}/clip.mp4", Range="bytes=0-99") == (206, run.file.read_bytes()[:100])
-    assert status_of(f"{media}/poster.webp")[0] == 200
-    for secret in ("latents.safetensors", "run.json", "..%2f..%2fapp.py"):
-        assert status_of(f"{media}/{secret}")[0] == 404
+    assert status_of(f"{media}/clip.mp4{key}", Range="bytes=0-99") == (206, run.file.read_bytes()[:100])
+    assert status_of(f"{media}/poster.webp{key}")[0] == 200
+    assert status_of(f"{media}/clip.mp4")[0] == status_of(f"{media}/clip.mp4?key=guessed")[0] == 404
+    (run.file.parent / "halfway.safetensors").write_bytes(b"where a take stopped")
+    for secret in ("latents.safetensors", "halfway.safetensors", "run.json", "..%2f..%2fapp.py"):
+        assert status_of(f"{media}/{secret}{key}")[0] == 404
         assert status_of(f"{server.url}/gradio_api/file={run.file.parent / secret}")[0] in (403, 404)
     assert status_of(f"{server.url}/gradio_api/file=/etc/passwd")[0] == 403
     assert status_of(f"{server.url}/monitoring/summary")[0] == 403

@@ -13,14 +13,14 @@ import pytest
 from hub_cache import COMMIT
 from hub_server import Hub, running_hub
 
-from pipeline.downloads import commit_of, folder_of, is_here, model_folder, weights_file
 from pipeline.errors import Cancelled, DownloadFailed, NotDownloaded
-from pipeline.hub import Survey, download, survey
+from pipeline.hub.downloads import commit_of, folder_of, is_here, model_folder, weights_file
+from pipeline.hub.remembered import accept_licence, licence_accepted
+from pipeline.hub.survey import Survey, download, survey
+from pipeline.hub.transfer import Patience
 from pipeline.model_spec import ModelSpec
 from pipeline.models import get_model
-from pipeline.remembered import accept_licence, licence_accepted
 from pipeline.settings import Settings
-from pipeline.transfer import Patience
 
 REPO = "studio/tiny"
 WEIGHTS = "transformer/diffusion_pytorch_model.safetensors"

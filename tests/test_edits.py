@@ -15,14 +15,15 @@ from pipeline.backends.local import LocalBackend
 from pipeline.backends.take import Take
 from pipeline.errors import BadRequest, NotFound
 from pipeline.events import Pixels
-from pipeline.footage import Excerpt, read_clip
 from pipeline.generate import Finished, generate
+from pipeline.given.footage import Excerpt, read_clip
+from pipeline.library.runs import Run
 from pipeline.model_spec import ModelSpec
 from pipeline.plan import Plan, make_plan
+from pipeline.planning.segments import Kept, Made
 from pipeline.request import parse_request, with_sources
 from pipeline.seams import SeamGauge, calm_start
-from pipeline.segments import Kept, Made
-from pipeline.store import Run, Store
+from pipeline.store import Store
 from pipeline.video import read_frames, write_clip
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from PIL import Image
 
 from pipeline.errors import BadRequest
 from pipeline.events import Pixels
-from pipeline.footage import Excerpt, Footage, look_at_clip, read_clip
+from pipeline.given.footage import Excerpt, Footage, look_at_clip, read_clip
 
 SIZE = (64, 48)
 STEP = 12

@@ -11,12 +11,12 @@ from hub_cache import snapshot
 from hub_server import Hub, running_hub
 
 from pipeline.errors import BadRequest, DownloadFailed
-from pipeline.hub_loras import fetch_lora, find_lora
+from pipeline.hub.loras import fetch_lora, find_lora
+from pipeline.hub.transfer import Patience
 from pipeline.model_spec import ModelSpec
 from pipeline.plan import Plan, make_plan
 from pipeline.request import parse_request, with_sources
 from pipeline.settings import Settings
-from pipeline.transfer import Patience
 
 QUICK = Patience(connect_s=2, read_s=2, pause_s=0.05, tries=2)
 

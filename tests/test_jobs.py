@@ -8,13 +8,16 @@ from conftest import MakePlan
 
 from pipeline.backends.local import LocalBackend
 from pipeline.backends.take import Take
-from pipeline.errors import NotFound, QueueFull
+from pipeline.errors import BadRequest, NotFound, QueueFull
 from pipeline.events import IsCancelled, Listener
-from pipeline.jobs import REMEMBERED, Job, Jobs, JobView
+from pipeline.jobs import Jobs
 from pipeline.plan import Plan
-from pipeline.segments import Segment
+from pipeline.planning.segments import Segment
+from pipeline.queue.job import Job, JobView
+from pipeline.queue.ledger import REMEMBERED, Ledger
 from pipeline.settings import Settings
 from pipeline.store import Store
+from pipeline.visitors import Origin, Viewer
 
 LONG = {"steps": 100, "frames": 17}
 
@@ -22,7 +25,7 @@ LONG = {"steps": 100, "frames": 17}
 @pytest.fixture
 def jobs(backend: LocalBackend, store: Store) -> Iterator[Jobs]:
     backend.warm("tabletop")
-    jobs = Jobs(backend, store, max_queue=2)
+    jobs = Jobs(backend, store, max_queue=4)
     yield jobs
     jobs.close()
 
@@ -70,9 +73,10 @@ def test_places_count_down(jobs: Jobs, plan_for: MakePlan) -> None:
     stepping(first)
     second, third = jobs.submit(plan_for(steps=1)), jobs.submit(plan_for(steps=1))
     assert (second.snapshot().place, third.snapshot().place) == (1, 2)
-    with pytest.raises(QueueFull, match="Try again"):
+    with pytest.raises(QueueFull, match=r"2 videos of yours are waiting already\. Wait until one has begun, or cancel"):
         jobs.submit(plan_for())
-    second.cancel()
+    jobs.cancel(second.id)
+    assert third.snapshot().place == 1
     fourth = jobs.submit(plan_for(steps=1))
     assert (third.snapshot().place, fourth.snapshot().place) == (1, 2)
     first.cancel()
@@ -130,30 +134,59 @@ def test_an_unknown_job_is_not_found(jobs: Jobs) -> None:
         jobs.get("nothing")
 
 
-def test_closing_stops_the_running_job_and_cancels_the_waiting(
-    backend: LocalBackend, store: Store, plan_for: MakePlan
-) -> None:
-    jobs = Jobs(backend, store, max_queue=5)
-    running, waiting = jobs.submit(plan_for(**LONG)), jobs.submit(plan_for())
-    stepping(running)
-    jobs.close()
-    jobs.close()
-    assert running.snapshot().state == "stopped"
-    assert waiting.snapshot().state == "cancelled"
-
-
 def test_ended_jobs_are_forgotten_in_the_end(backend: LocalBackend, store: Store, plan_for: MakePlan) -> None:
-    jobs = Jobs(backend, store, max_queue=1)
+    jobs = Jobs(backend, store, max_queue=2)
     running = jobs.submit(plan_for(**LONG))
     stepping(running)
     first = jobs.submit(plan_for())
-    first.cancel()
-    for _ in range(REMEMBERED):
-        jobs.submit(plan_for()).cancel()
+    jobs.cancel(first.id)
+    for _ in range(REMEMBERED + 1):
+        jobs.cancel(jobs.submit(plan_for()).id)
     with pytest.raises(NotFound):
         jobs.get(first.id)
     assert jobs.get(running.id) is running
+    jobs.cancel(running.id)
+    last(running)
+    last(jobs.submit(plan_for(steps=1)))
     jobs.close()
+    ledger = Ledger(store.home)
+    assert len(ledger.entries()) <= REMEMBERED + 1
+    ledger.close()
+
+
+def test_what_a_visitor_has_is_nothing_to_others(jobs: Jobs, plan_for: MakePlan) -> None:
+    ann, bob = Viewer("ann"), Viewer("bob")
+    running = jobs.submit(plan_for(**LONG), Origin("ann"))
+    stepping(running)
+    waiting = jobs.submit(plan_for(), Origin("ann"))
+    for touch in (jobs.cancel, jobs.retry, jobs.dismiss, jobs.get):
+        with pytest.raises(NotFound):
+            touch(running.id, bob)
+    assert jobs.under_way(bob) == jobs.left_over(bob) == ()
+    first, second = jobs.under_way(ann)
+    assert (first.id, second.id, second.place) == (running.id, waiting.id, 1)
+    assert first.ends
+    assert second.begins
+    assert second.ends
+    assert second.begins >= first.ends - 1
+    assert second.ends == pytest.approx(second.begins + second.plan.estimate.seconds)
+    with pytest.raises(BadRequest, match="This take is running"):
+        jobs.retry(running.id, ann)
+    jobs.cancel(waiting.id, ann)
+    jobs.cancel(running.id, ann)
+    assert last(running).state == "stopped"
+
+
+def test_what_failed_is_left_over_until_it_is_dismissed_or_tried_again(jobs: Jobs, plan_for: MakePlan) -> None:
+    broken = replace(plan_for(), segments=(Segment("a", 9), Segment("b", 9)))
+    first, second = jobs.submit(broken, Origin("ann")), jobs.submit(broken, Origin("ann"))
+    last(second)
+    ann = Viewer("ann")
+    assert [view.id for view in jobs.left_over(ann)] == [second.id, first.id]
+    jobs.dismiss(first.id, ann)
+    again = jobs.retry(second.id, ann)
+    assert last(again).state == "failed"
+    assert [view.id for view in jobs.left_over(ann)] == [again.id]
 
 
 def test_where_devices_are_lent_jobs_begin_at_once_and_know_who_asked(
@@ -172,9 +205,10 @@ def test_where_devices_are_lent_jobs_begin_at_once_and_know_who_asked(
     begun = []
     for name in ("one", "two"):
         visitor.set(name)
-        begun.append(jobs.submit(plan_for(steps=1)))
+        begun.append(jobs.submit(plan_for(steps=1), Origin(name)))
     with pytest.raises(QueueFull):
         jobs.submit(plan_for())
+    assert all(view.by_page and not view.place for view in jobs.under_way())
     assert [last(job).state for job in begun] == ["done", "done"]
     assert sorted(asked) == ["one", "two"]
     jobs.close()

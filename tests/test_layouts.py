@@ -11,8 +11,8 @@ from pipeline.errors import BadRequest
 from pipeline.frames import context_frames, place_window
 from pipeline.model_spec import ModelSpec
 from pipeline.plan import Plan, make_plan
+from pipeline.planning.segments import Kept, Made
 from pipeline.request import parse_request
-from pipeline.segments import Kept, Made
 from pipeline.video import write_clip
 
 

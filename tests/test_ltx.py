@@ -18,8 +18,8 @@ from pipeline.errors import Cancelled, LoadError
 from pipeline.events import Latents, Pixels
 from pipeline.families import ltx
 from pipeline.families.attention import attention_backend
-from pipeline.footage import read_clip
 from pipeline.frames import noise_levels
+from pipeline.given.footage import read_clip
 from pipeline.model_spec import ModelSpec
 from pipeline.plan import Plan
 from pipeline.settings import Settings

@@ -21,11 +21,12 @@ from pipeline.errors import BadRequest, LoadError, NotDownloaded
 from pipeline.families import ltx
 from pipeline.families.ltx import LTXFamily
 from pipeline.generate import Finished, generate
+from pipeline.library.runs import Run
 from pipeline.models import get_model
 from pipeline.plan import Plan, make_plan
 from pipeline.request import parse_request
 from pipeline.settings import ROOT, Settings
-from pipeline.store import Run, Store
+from pipeline.store import Store
 from pipeline.video import read_frames, write_clip
 
 if TYPE_CHECKING:

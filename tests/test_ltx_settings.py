@@ -23,7 +23,7 @@ from with_words import with_words
 
 from pipeline.events import Latents, Pixels
 from pipeline.families.ltx import LTXFamily
-from pipeline.footage import Excerpt, read_clip
+from pipeline.given.footage import Excerpt, read_clip
 from pipeline.plan import Plan, make_plan
 from pipeline.request import parse_request
 from pipeline.splice import dissolve

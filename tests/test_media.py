@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from pipeline.errors import BadRequest
-from pipeline.media import Picture, look_at, read_picture
+from pipeline.given.media import Picture, look_at, read_picture
 
 ROTATED = 6
 

@@ -17,6 +17,7 @@ from pipeline.errors import CannotDo
 from pipeline.families import ltx
 from pipeline.families.attention import CANDIDATES, attention_backend, runs, set_kernel
 from pipeline.families.placing import bring
+from pipeline.halfway import Halfway, Stopped, write_halfway
 from pipeline.memory import POLICIES, Policy
 from pipeline.models import get_model
 from pipeline.plan import Plan, make_plan
@@ -50,9 +51,18 @@ def whole(load: Load) -> "Latents":
 
 
 @pytest.mark.parametrize("policy", ["group", "sequential"])
-def test_weights_that_are_brought_make_the_very_same_latents(load: Load, whole: "Latents", policy: Policy) -> None:
+def test_weights_that_are_brought_make_the_very_same_latents(
+    load: Load, whole: "Latents", policy: Policy, tmp_path: Path
+) -> None:
     family = load(policy)
     assert np.array_equal(run(family, plan())[0].latents, whole)
+    # Also of a take that stops and goes on: no step brings weights that was done before.
+    state = run(family, plan(), stop_after=3)[0].state
+    assert state is not None
+    write_halfway(Halfway(3, state), path := tmp_path / "halfway.safetensors")
+    resumed, told = run(family, replace(plan(), resumes=Stopped(str(path), "draft", 3)))
+    assert (len(told), resumed.steps_done) == (5, 8)
+    assert np.array_equal(resumed.latents, whole)
     block = family.pipe.transformer.transformer_blocks[0]
     # A hook of its own brings a block's scales either way; one of its layers has one only where each comes alone.
     assert hasattr(block, "_diffusers_hook")

@@ -6,14 +6,16 @@ from typing import Any
 import pytest
 
 from pipeline.errors import BadRequest, CannotDo, LoadError
-from pipeline.estimate import Speed, default_speed
-from pipeline.footage import Excerpt
+from pipeline.given.footage import Excerpt
+from pipeline.given.sound import Sound
+from pipeline.history import measured_speed
 from pipeline.model_spec import ModelSpec
-from pipeline.plan import DRAWN_SEEDS, Plan, make_plan, measured_speed
+from pipeline.plan import DRAWN_SEEDS, Plan, make_plan
+from pipeline.planning.estimate import default_speed
+from pipeline.planning.segments import Kept, Made, Pin, Segment, Source
+from pipeline.planning.speed import Speed
+from pipeline.planning.words import unknown_words
 from pipeline.request import parse_request
-from pipeline.segments import Kept, Made, Pin, Segment, Source
-from pipeline.sound import Sound
-from pipeline.words import unknown_words
 
 
 class Dice:

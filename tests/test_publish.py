@@ -16,7 +16,7 @@ from app_server import running_app
 from huggingface_hub import HfApi
 
 from pipeline.errors import BadRequest, PublishFailed
-from pipeline.front_matter import model_faults, space_faults
+from pipeline.hub.front_matter import model_faults, space_faults
 from pipeline.publish import MODEL, SPACE, Parcel, check, listing, main, publish
 from pipeline.settings import ROOT
 

@@ -5,9 +5,10 @@ import pytest
 
 from pipeline.backends.local import LocalBackend
 from pipeline.errors import BadRequest
-from pipeline.jobs import Jobs, JobView
+from pipeline.jobs import Jobs
 from pipeline.model_spec import ModelSpec
 from pipeline.plan import Plan, make_plan
+from pipeline.queue.job import JobView
 from pipeline.request import parse_request
 from pipeline.settings import Settings
 from pipeline.store import Store

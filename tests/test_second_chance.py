@@ -17,12 +17,13 @@ from pipeline.errors import OutOfMemory
 from pipeline.events import Again, Loading, Step
 from pipeline.families.card import ran_out
 from pipeline.generate import Finished, generate
+from pipeline.library.runs import Run
 from pipeline.memory import Machine
 from pipeline.models import get_model
 from pipeline.plan import Plan, make_plan
 from pipeline.request import parse_request
 from pipeline.settings import Settings
-from pipeline.store import Run, Store
+from pipeline.store import Store
 from pipeline.video import read_frames
 
 CARD = Machine(140_000, 200_000, (9, 0))

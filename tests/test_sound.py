@@ -14,8 +14,8 @@ from PIL import Image
 
 from pipeline.errors import BadRequest
 from pipeline.events import Pixels
-from pipeline.footage import look_at_clip
-from pipeline.sound import RATE, Sound
+from pipeline.given.footage import look_at_clip
+from pipeline.given.sound import RATE, Sound
 from pipeline.video import read_frames, read_recipe, write_clip
 
 Wave = NDArray[np.float32]

@@ -34,12 +34,14 @@ from pipeline.errors import (
 )
 from pipeline.events import Loading, Step, Told, Waiting
 from pipeline.generate import Finished, generate
+from pipeline.library.runs import stopped_at
 from pipeline.models import get_model
 from pipeline.plan import Plan
-from pipeline.segments import Segment
+from pipeline.planning.segments import Segment
 from pipeline.settings import Settings
 from pipeline.store import Store
 from pipeline.ui.lending import Lender
+from pipeline.variations import as_draft, finishing
 from pipeline.video import read_recipe
 
 KEY = "a secret of two, for tests"
@@ -115,6 +117,24 @@ def test_a_stop_keeps_what_there_is_by_then(space: SpaceBackend, plan_for: MakeP
     take = run(space, plan_for(**LONG), [], stop_after=2)
     assert 2 <= take.steps_done < 20
     assert whole(take).shape == (9, 192, 192, 3)
+
+
+def test_a_draft_from_over_there_is_finished_there_and_here(
+    space: SpaceBackend, host: Server, backend: LocalBackend, plan_for: MakePlan, tmp_path: Path
+) -> None:
+    store, plan = Store(tmp_path / "runs"), plan_for(steps=8)
+    (*_, made) = generate(as_draft(plan), space, store)
+    assert isinstance(made, Finished)
+    assert (made.run.state, made.run.where) == ("draft", host.url)
+    going_on = finishing(made.run.plan, stopped_at(made.run))
+    told: list[Told] = []
+    there, here, uninterrupted = run(space, going_on, told), run(backend, going_on, []), run(backend, plan, [])
+    assert [event.index for event in told if isinstance(event, Step)] == [3, 4, 5, 6, 7, 8]
+    for take in (there, here):
+        assert np.array_equal(take.latents, uninterrupted.latents)
+    assert left_behind(host) == []
+    with pytest.raises(BadRequest, match=r"^What would go on is another take"):
+        run(space, replace(going_on, seed=8), [])
 
 
 def test_leaving_ends_the_work_over_there(space: SpaceBackend, plan_for: MakePlan) -> None:

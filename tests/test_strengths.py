@@ -9,9 +9,9 @@ from pipeline.backends.local import LocalBackend
 from pipeline.calibrate import level_for, measure
 from pipeline.errors import CannotDo
 from pipeline.model_spec import ModelSpec
+from pipeline.planning.strengths import CHANGES, TABLE, noise_level, read_table
 from pipeline.settings import ROOT
 from pipeline.store import Store
-from pipeline.strengths import CHANGES, TABLE, noise_level, read_table
 
 
 def test_names_are_noise_levels_that_rise(spec: ModelSpec) -> None:

@@ -1,8 +1,8 @@
 """Styles as named fields: shipped, kept, and made of words that the embedded model knows."""
 
 from pipeline.model_spec import ModelSpec
+from pipeline.planning.words import prompt_notes
 from pipeline.ui import styles
-from pipeline.words import prompt_notes
 
 
 def test_every_word_of_a_shipped_style_is_known(spec: ModelSpec) -> None:

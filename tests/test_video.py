@@ -7,6 +7,7 @@ import av
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from pipeline.errors import NotFound, RunFailed
 from pipeline.events import Pixels
@@ -111,13 +112,25 @@ def test_a_missing_folder_is_told(tmp_path: Path) -> None:
         write_clip([sweep()], tmp_path / "nowhere" / "clip.mp4", 8, RECIPE)
 
 
-@pytest.mark.parametrize("content", [b"", b"hello", b"\x89PNG\r\n\x1a\n"])
+PLAYLIST = b"#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\nhttp://127.0.0.1:9/a.ts\n#EXT-X-ENDLIST\n"
+
+
+@pytest.mark.parametrize("content", [b"", b"hello", b"\x89PNG\r\n\x1a\n", PLAYLIST])
 @pytest.mark.parametrize("name", ["a.mp4", "a.png"])
 def test_a_file_that_is_not_ours_has_no_recipe(tmp_path: Path, name: str, content: bytes) -> None:
     path = tmp_path / name
     path.write_bytes(content)
     with pytest.raises(NotFound, match="holds no recipe"):
         read_recipe(path)
+
+
+def test_a_recipe_that_nobody_could_have_asked_for_is_none(tmp_path: Path) -> None:
+    for odd in ("[" * 100_000, "[1]", "7", "{"):
+        picture, info = tmp_path / "a.PNG", PngInfo()
+        info.add_text("recipe", odd)
+        Image.new("RGB", (8, 8)).save(picture, pnginfo=info)
+        with pytest.raises(NotFound, match="holds no recipe"):
+            read_recipe(picture)
 
 
 def test_a_poster_is_a_small_webp(tmp_path: Path) -> None:

@@ -20,8 +20,8 @@ from with_words import with_words
 from pipeline.backends.local import LocalBackend
 from pipeline.errors import Cancelled, LoadError, NotDownloaded
 from pipeline.families import wan
-from pipeline.footage import Excerpt, read_clip
 from pipeline.generate import Finished, generate
+from pipeline.given.footage import Excerpt, read_clip
 from pipeline.models import MODELS, get_model
 from pipeline.plan import Plan, make_plan
 from pipeline.request import parse_request

@@ -12,6 +12,7 @@ from pipeline.backends.take import Take
 from pipeline.backends.wire import Message, pack, pack_plan, unpack, unpack_machine, unpack_plan
 from pipeline.errors import BadRequest, Cancelled, CannotDo, LoadError, OnetakeError, OutOfStep
 from pipeline.events import Again, IsCancelled, Listener, Loading, Pixels, Step, Waiting
+from pipeline.halfway import Halfway
 from pipeline.memory import Machine
 from pipeline.models import get_model
 from pipeline.plan import Plan, make_plan, place_again
@@ -45,6 +46,16 @@ def test_latents_and_frames_come_without_loss() -> None:
     assert (sampled.steps_done, sampled.timings, sampled.measures) == (3, {"denoise": 1.5}, {"change": 0.25})
     frames = rng.integers(0, 256, (3, 24, 40, 3), np.uint8)
     assert np.array_equal(np.concatenate([each for each in across(frames) if isinstance(each, np.ndarray)]), frames)
+
+
+def test_where_a_take_stopped_comes_without_loss() -> None:
+    tensors = {"latents": np.random.default_rng(7).standard_normal((1, 12, 4), np.float32).swapaxes(1, 2)}
+    halfway = Halfway(3, tensors, {"model": "tabletop"})
+    (sampled,) = across(Sampled(np.zeros((1, 4, 3, 2, 5), np.float32), 3, 8, {}, {}, "", halfway))
+    assert isinstance(sampled, Sampled)
+    assert sampled.halfway is not None
+    assert (sampled.halfway.steps, sampled.halfway.marks) == (3, {"model": "tabletop"})
+    assert np.array_equal(sampled.halfway.tensors["latents"], tensors["latents"])
 
 
 def test_previews_are_small_and_close() -> None:

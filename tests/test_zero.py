@@ -21,10 +21,12 @@ from pipeline.backends.local import LocalBackend
 from pipeline.backends.space import SpaceBackend
 from pipeline.backends.zero import ZeroBackend
 from pipeline.errors import CannotDo
-from pipeline.estimate import Estimate, Speed
+from pipeline.planning.estimate import Estimate
+from pipeline.planning.speed import Speed
 from pipeline.quota import LEAST_SECONDS, MOST_SECONDS, gpu_seconds
 from pipeline.settings import Settings
 from pipeline.ui.header import header
+from pipeline.visitors import EVERYTHING
 
 KEY = "a secret of two, for tests"
 LIKE_ZEROGPU = ROOT / "tests" / "on_zerogpu.py"
@@ -77,6 +79,10 @@ def test_a_stop_in_mid_run_keeps_what_there_is(forked: dict[str, Any]) -> None:
     assert (steps, frames) == (100, 9)
 
 
+def test_a_draft_of_one_fork_is_finished_in_another(forked: dict[str, Any]) -> None:
+    assert forked["resumed"] == [3, True, True]
+
+
 def test_closing_ends_the_work_within_a_step_and_the_next_run_is_made(forked: dict[str, Any]) -> None:
     # The step under way, one that the fork had begun to tell, and the decoding of nothing.
     assert forked["closed_s"] < 4 * forked["step_s"] + 1
@@ -115,7 +121,7 @@ def test_the_contract_says_what_it_asks_for(tmp_path: Path, plan_for: MakePlan) 
     assert "<span>ZeroGPU</span>" in header(house)
     house.speeds["tabletop"] = Speed(gflops=0.01, megapixels=1.0)
     with pytest.raises(CannotDo, match="ZeroGPU lends it for 300 s"):
-        house.plan({"task": "text", **SMALL})
+        house.plan({"task": "text", **SMALL}, EVERYTHING)
 
 
 @pytest.mark.slow

@@ -10,6 +10,7 @@ import numpy as np
 from pipeline.backends.take import Take
 from pipeline.errors import OnetakeError, RunFailed, broke_off
 from pipeline.events import IsCancelled, Latents, Listener, Pixels, Told
+from pipeline.halfway import Halfway
 from pipeline.peak import process_peak_mb
 from pipeline.plan import Plan
 from pipeline.pulled import pulled
@@ -25,6 +26,7 @@ class Sampled:
     timings: dict[str, float]
     measures: dict[str, float]
     revision: str
+    halfway: Halfway | None = None
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,8 @@ def _work(
     backend: Runner, plan: Plan, stopped: IsCancelled, emit: Callable[[Crossing], None], closed: IsCancelled
 ) -> None:
     take = backend.run(plan, emit, lambda: closed() or stopped())
-    emit(Sampled(take.latents, take.steps_done, take.steps, take.timings, take.measures, take.revision))
+    told = (take.timings, take.measures, take.revision, take.halfway)
+    emit(Sampled(take.latents, take.steps_done, take.steps, *told))
     while not closed() and (piece := next(take.frames, None)) is not None:
         emit(piece)
     on_card = take.peak_mb()
@@ -101,6 +104,7 @@ def _take(sampled: Sampled, crossings: Crossings) -> Take:
         lambda: ends[-1].peak_mb if ends else None,
         sampled.revision,
         notes=notes,
+        halfway=sampled.halfway,
     )
 
 

@@ -12,20 +12,22 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 from PIL import Image
 
+from pipeline.backends.belonging import refuse_others, stopped_at
 from pipeline.backends.machine import look_at_machine
 from pipeline.backends.second_chance import SecondChance
+from pipeline.backends.steps import Steps
 from pipeline.backends.take import Take
-from pipeline.downloads import commit_of, is_here, model_folder
 from pipeline.errors import CannotDo
-from pipeline.events import IsCancelled, Latents, Listener, Loading, Pixels, Step
-from pipeline.footage import Excerpt, read_clip
+from pipeline.events import IsCancelled, Latents, Listener, Loading, Pixels
+from pipeline.given.footage import Excerpt, read_clip
+from pipeline.given.media import fitted
+from pipeline.hub.downloads import commit_of, is_here, model_folder
 from pipeline.latents import is_latents, read_latents
-from pipeline.media import fitted
 from pipeline.memory import Machine, Policy, choose, usual_work
 from pipeline.model_spec import ModelSpec
 from pipeline.models import get_model
 from pipeline.plan import Plan
-from pipeline.segments import Kept, Made
+from pipeline.planning.segments import Kept, Made
 from pipeline.settings import Settings
 from pipeline.splice import feather, match_colours, settle
 
@@ -73,6 +75,7 @@ class LocalBackend:
     def run(self, plan: Plan, on_event: Listener, cancelled: IsCancelled) -> Take:
         """Denoise a plan, telling each step; the frames of the take are decoded when they are read."""
         _refuse_many(plan)
+        refuse_others(plan, self._settings)
         return self.call(lambda: self._run(plan, on_event, cancelled))
 
     def load_here(self, model: str) -> None:
@@ -104,7 +107,8 @@ class LocalBackend:
         with loras(family.pipe, plan.loras):
             if plan.loras:
                 clock.lap("loras")
-            sample = family.run_segment(plan, segment, text, read, _timed(on_event), cancelled)
+            steps = Steps(plan, on_event, cancelled)
+            sample = family.run_segment(plan, segment, text, read, steps, steps.over)
         clock.lap("denoise")
         measures = {} if sample.change is None else {"change": sample.change}
         pieces = _Pieces(lambda plan: _pieces(self._placed(plan), plan, sample.latents, read))
@@ -118,6 +122,7 @@ class LocalBackend:
             self._peak_mb,
             commit_of(spec, self._settings),
             notes=chance.notes,
+            halfway=stopped_at(plan, sample.steps_done, sample.state, self._settings),
         )
 
     def _peak_mb(self) -> float | None:
@@ -268,16 +273,6 @@ class _Clock:
     def lap(self, name: str) -> None:
         now = time.perf_counter()
         self.laps[name], self._last = now - self._last, now
-
-
-def _timed(on_event: Listener) -> Callable[[int, int, Pixels], None]:
-    started = time.perf_counter()
-
-    def on_step(done: int, total: int, preview: Pixels) -> None:
-        per_step = (time.perf_counter() - started) / done
-        on_event(Step(done, total, preview, per_step * (total - done)))
-
-    return on_step
 
 
 def _refuse_many(plan: Plan) -> None:

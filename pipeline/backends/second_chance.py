@@ -5,10 +5,10 @@ from dataclasses import replace
 from typing import TypeVar
 
 from pipeline.errors import OutOfMemory
-from pipeline.estimate import Estimate
 from pipeline.events import Again, Listener
 from pipeline.memory import AFTER, SAYS
 from pipeline.plan import Plan
+from pipeline.planning.estimate import Estimate
 
 T = TypeVar("T")
 

@@ -17,12 +17,13 @@ from pipeline import errors
 from pipeline.backends.crossing import Crossing, Ended, Sampled
 from pipeline.errors import BadRequest, Cancelled, OnetakeError, OutOfStep, UnknownModel
 from pipeline.events import Again, Loading, Pixels, Step, Waiting
+from pipeline.halfway import Halfway, Tensors
 from pipeline.memory import Machine
 from pipeline.models import get_model
 from pipeline.plan import Plan
 
 # To be raised with every change of what is sent.
-VERSION = 1
+VERSION = 3
 KINDS = {kind.__name__: kind for kind in (Waiting, Loading, Again, Step, Sampled, Ended)}
 PREVIEW_QUALITY = 85
 Message = dict[str, Any]
@@ -32,8 +33,8 @@ _MACHINES = TypeAdapter(Machine)
 def pack_plan(plan: Plan) -> tuple[Message, list[str]]:
     """Return a plan for another machine, and the files that it needs there, which it names by their numbers."""
     files = list(plan.files)
-    # Sound is put beside the frames where the run is kept, and notes are told there.
-    sent = replace(plan, sound=None, notes=()).with_files(lambda file: str(files.index(file)))
+    # Sound is put beside the frames where the run is kept, and notes and what was asked are told there.
+    sent = replace(plan, sound=None, notes=(), said={}).with_files(lambda file: str(files.index(file)))
     return {"version": VERSION, "row": _row(plan.model), "plan": sent.to_json()}, files
 
 
@@ -107,7 +108,9 @@ def _error(message: Message, where: str) -> OnetakeError:
 
 def _packed(name: str, value: Any) -> Any:
     if name == "latents":
-        return _text(save({"latents": np.ascontiguousarray(value)}))
+        return _tensors({"latents": value})
+    if name == "halfway" and value is not None:
+        return {"steps": value.steps, "marks": dict(value.marks), "tensors": _tensors(value.tensors)}
     if name == "preview" and value is not None:
         return {
             "frames": len(value),
@@ -121,6 +124,8 @@ def _unpacked(name: str, value: Any) -> Any:
         return tuple(value)
     if name == "latents":
         return load(base64.b64decode(value))["latents"]
+    if name == "halfway" and value is not None:
+        return Halfway(value["steps"], load(base64.b64decode(value["tensors"])), value["marks"])
     if name == "preview" and value is not None:
         column = _pixels(value["picture"])
         return column.reshape(value["frames"], -1, *column.shape[1:])
@@ -136,6 +141,10 @@ def _picture(pixels: Pixels, form: str, **options: Any) -> str:
 def _pixels(text: str) -> Pixels:
     with Image.open(io.BytesIO(base64.b64decode(text))) as picture:
         return np.asarray(picture.convert("RGB"))
+
+
+def _tensors(tensors: Tensors) -> str:
+    return _text(save({name: np.ascontiguousarray(each) for name, each in tensors.items()}))
 
 
 def _text(data: bytes) -> str:

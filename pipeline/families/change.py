@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from pipeline.segments import Segment
+from pipeline.planning.segments import Segment
 
 
 def change_since(latents: Tensor, start: Tensor, segment: Segment, grid: int) -> float:

@@ -1,7 +1,6 @@
 """A video autoencoder between frames and normalised latents, in windows of time, so that memory stays flat."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -9,19 +8,8 @@ import torch
 from torch import Tensor
 
 from pipeline.events import Latents, Pixels
-from pipeline.frames import decode_windows
+from pipeline.frames import LEAD, decode_windows
 from pipeline.model_spec import ModelSpec
-
-# Latent frames of the other end that stand on each side of a loop when it is decoded: the decoder sees so far.
-LEAD = 4
-
-
-@dataclass(frozen=True)
-class Windows:
-    """How many latent frames are decoded at once, and how many neighbours stand on each side of them."""
-
-    keep: int
-    context: int
 
 
 class Codec:
@@ -31,13 +19,11 @@ class Codec:
     autoencoder's scaling factor. `device` is where the autoencoder computes, wherever its weights wait.
     """
 
-    def __init__(
-        self, vae: Any, spec: ModelSpec, statistics: tuple[Tensor, Tensor], windows: Windows, device: str
-    ) -> None:
+    def __init__(self, vae: Any, spec: ModelSpec, statistics: tuple[Tensor, Tensor], device: str) -> None:
         self.vae = vae
         self._spec = spec
         self._mean, self._std = (values.float().view(1, -1, 1, 1, 1) for values in statistics)
-        self._windows = windows
+        self._windows = spec.windows
         self._device = device
 
     def tile(self, tiled: bool) -> None:

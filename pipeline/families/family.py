@@ -10,10 +10,11 @@ from pipeline.events import IsCancelled, Latents, Pixels
 from pipeline.families.codec import Codec
 from pipeline.families.preview import Preview
 from pipeline.families.text_encoder import TextEncoder
-from pipeline.footage import Excerpt
+from pipeline.given.footage import Excerpt
+from pipeline.halfway import Tensors
 from pipeline.model_spec import ModelSpec
 from pipeline.plan import Plan
-from pipeline.segments import Segment
+from pipeline.planning.segments import Segment
 
 OnStep = Callable[[int, int, Pixels], None]
 Read = Callable[[Excerpt], Pixels]
@@ -24,13 +25,15 @@ TextEmbeds = Mapping[str, Tensor | None]
 class Sample:
     """What denoising left: normalised latents (1, channels, frames, height, width) after so many of its steps.
 
-    `change` is how far they are from what they started from, 0..1 (see strengths.CHANGES), None where from noise.
+    `change` is how far they are from what they started from, 0..1 (see strengths.CHANGES), None where from noise;
+    `state` is what it takes to do the other steps, None after the last one.
     """
 
     latents: Latents
     steps_done: int
     steps: int
     change: float | None = None
+    state: Tensors | None = None
 
 
 class Family(Protocol):
@@ -53,5 +56,6 @@ class Family(Protocol):
     ) -> Sample:
         """Denoise one segment; when cancelled, stop after the step and return what the model had by then.
 
-        `read` returns the frames of an excerpt (frames, height, width, 3) at the size of the plan.
+        `read` returns the frames of an excerpt (frames, height, width, 3) at the size of the plan. A plan that resumes
+        a take goes on after its last step, to the same latents as without a stop.
         """

@@ -9,9 +9,9 @@ import diffusers
 import torch
 import transformers
 
-from pipeline.downloads import model_folder
 from pipeline.errors import CannotDo, LoadError
 from pipeline.families.card import ran_out
+from pipeline.hub.downloads import model_folder
 from pipeline.model_spec import ModelSpec
 from pipeline.settings import Settings
 

@@ -1,7 +1,7 @@
 """The LTX family: LTXConditionPipeline does the denoising, its autoencoder the decoding, both as they are."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -9,12 +9,12 @@ import torch
 from diffusers import FlowMatchEulerDiscreteScheduler, LTXConditionPipeline
 from torch import Tensor
 
-from pipeline.delivery import Pass, passes_of
 from pipeline.errors import refuse_stopped
 from pipeline.events import IsCancelled
 from pipeline.families.attention import set_attention
+from pipeline.families.begun import Begun, begun, kept, passed_over
 from pipeline.families.change import change_since
-from pipeline.families.codec import Codec, Windows
+from pipeline.families.codec import Codec
 from pipeline.families.family import OnStep, Read, Sample, TextEmbeds
 from pipeline.families.loading import device_of, peak_mb, refuse_nan, source_of, told_plainly
 from pipeline.families.ltx_conditions import at_size, given_latents, make_conditions, scheduled
@@ -27,17 +27,11 @@ from pipeline.frames import latent_shape
 from pipeline.memory import Policy
 from pipeline.model_spec import ModelSpec
 from pipeline.plan import Plan
+from pipeline.planning.delivery import Pass, passes_of
+from pipeline.planning.segments import Segment
 from pipeline.seams import calm_start
-from pipeline.segments import Segment
 from pipeline.settings import Settings
 from pipeline.splice import dissolve
-
-# Latent frames decoded at once, and their neighbours on each side. With two, no pixel differs by more than 2 of 255
-# from decoding the clip as a whole (tests/test_ltx.py); more of either costs memory or time.
-EMBEDDED_WINDOWS = Windows(keep=2, context=2)
-# The authors' 121 frames, 16 latent ones, are one window; longer clips are cut with the context that a loop gets too.
-# How much of it the real decoder looks at, only its weights show.
-HOSTED_WINDOWS = Windows(keep=8, context=4)
 
 
 def load(spec: ModelSpec, settings: Settings, policy: Policy = "whole") -> "LTXFamily":
@@ -55,14 +49,17 @@ def load(spec: ModelSpec, settings: Settings, policy: Policy = "whole") -> "LTXF
         set_attention(pipe.transformer, device, ("attn1",))
         place(pipe, policy, device, settings.compile)
         statistics = (pipe.vae.latents_mean, pipe.vae.latents_std / pipe.vae.config.scaling_factor)
-        codec = Codec(pipe.vae, spec, statistics, EMBEDDED_WINDOWS if spec.embedded else HOSTED_WINDOWS, device)
+        codec = Codec(pipe.vae, spec, statistics, device)
         words = TextEncoder(spec, pipe, source, policy, device)
         return LTXFamily(spec, pipe, codec, preview_for(spec, settings.assets, codec.encode), words, settings)
 
 
 @dataclass(frozen=True)
 class _Run:
-    """What both passes of a segment share; `told` takes the steps before a pass, those in it, and an estimate."""
+    """What both passes of a segment share; `told` takes the steps before a pass, those in it, and an estimate.
+
+    `begun` is what was done of both before.
+    """
 
     plan: Plan
     segment: Segment
@@ -70,6 +67,16 @@ class _Run:
     read: Read
     cancelled: IsCancelled
     told: Callable[[int, int, Tensor], None]
+    begun: Begun
+
+
+@dataclass(frozen=True)
+class _Made:
+    """Normalised latents (1, channels, t, h, w) after so many steps, and what it takes to do the others of a pass."""
+
+    latents: Tensor
+    done: int
+    state: Mapping[str, Tensor]
 
 
 class LTXFamily:
@@ -116,21 +123,24 @@ class LTXFamily:
         # Files that are missing are told before the first step.
         double = self.doubler() if refining else None
         steps = len(first.levels) + sum(len(each.levels) for each in refining)
-        run = _Run(plan, segment, text, read, cancelled, self._told(on_step, steps))
+        run = _Run(plan, segment, text, read, cancelled, self._told(on_step, steps), begun(plan))
         start = self._start(segment, at_size(read, first.size))
-        kept, done = self._denoise(run, first, start)
+        if run.begun.steps > len(first.levels):
+            made = self._passed(segment, first, refining[0])
+        else:
+            made = self._denoise(run, first, start)
+            if double:
+                made = replace(made, latents=double(made.latents, segment.rolled))
         if double:
-            kept = double(kept, segment.rolled)
-            if done == len(first.levels) and not cancelled():
-                kept, more = self._denoise(run, refining[0], kept, done)
-                done += more
+            if made.done == len(first.levels) and not cancelled():
+                made = self._denoise(run, refining[0], made.latents, made.done)
             start = self._start(segment, read)
-        kept = kept.float().cpu()
+        latents = made.latents.float().cpu()
         if segment.rolled:
             # Where a loop begins is free. Players stop for a moment there, which shows least where little moves.
-            kept = kept.roll(-calm_start(self.preview(kept)), 2)
-        change = None if start is None else change_since(kept, start.cpu(), segment, self.spec.frame_grid)
-        return Sample(kept.numpy(), done, steps, change)
+            latents = latents.roll(-calm_start(self.preview(latents)), 2)
+        change = None if start is None else change_since(latents, start.cpu(), segment, self.spec.frame_grid)
+        return Sample(latents.numpy(), made.done, steps, change, None if made.done == steps else kept(made.state))
 
     def doubler(self) -> Doubler | None:
         """Return what doubles latents between two passes, loaded when it is first wanted; raise NotDownloaded."""
@@ -138,34 +148,46 @@ class LTXFamily:
             self._double = load_doubler(self.spec, self.spec.upsampler, self.codec, self._settings)
         return self._double
 
-    def _denoise(self, run: "_Run", each: Pass, start: Tensor | None, before: int = 0) -> tuple[Tensor, int]:
-        """Return normalised latents (1, channels, t, h, w) and how many steps were taken, of a pass after so many."""
+    def _passed(self, segment: Segment, first: Pass, following: Pass) -> "_Made":
+        """Return a pass that was done before: what it made is already taken up in what the following one has made."""
+        shape = (1, self.pipe.transformer.config.in_channels, *self._shape(segment, following))
+        return _Made(torch.zeros(shape, device=self.pipe.device), len(first.levels), {})
+
+    def _denoise(self, run: "_Run", each: Pass, start: Tensor | None, before: int = 0) -> "_Made":
+        """Do a pass that comes after so many steps of another, or what is left of it."""
         plan, segment = run.plan, run.segment
         width, height = each.size
-        shape = latent_shape(segment.frames, height, width, self.spec.frame_grid, self.spec.side_stride)
+        shape = self._shape(segment, each)
         noise = self._first_noise(plan.seed, shape)
         if start is not None:
             noise = torch.lerp(start.to(noise.device).flatten(2).transpose(1, 2), noise, each.levels[0])
         given = given_latents(segment, shape, self.spec.frame_grid)
-        watch = StepWatch(noise, given, partial(run.told, before), run.cancelled, segment.rolled)
-        latents = self.pipe(
-            conditions=make_conditions(segment, at_size(run.read, each.size)),
-            width=width,
-            height=height,
-            num_frames=segment.frames,
-            frame_rate=plan.fps,
-            num_inference_steps=plan.steps,
-            guidance_scale=plan.guidance_scale,
-            image_cond_noise_scale=0,
-            generator=torch.Generator("cpu").manual_seed(plan.seed),
-            max_sequence_length=self.spec.network.text_tokens,
-            output_type="latent",
-            return_dict=False,
-            callback_on_step_end=watch,
-            **scheduled(start, each.levels, bool(self.spec.levels)),
-            **run.text,
-        )[0]
-        return watch.unrolled(latents) if watch.done == len(each.levels) else watch.estimate, watch.done
+        done_before = run.begun.after(before)
+        watch = StepWatch(noise, given, partial(run.told, before), run.cancelled, segment.rolled, done_before)
+        with passed_over(self.pipe.transformer, lambda: watch.passing):
+            latents = self.pipe(
+                conditions=make_conditions(segment, at_size(run.read, each.size)),
+                width=width,
+                height=height,
+                num_frames=segment.frames,
+                frame_rate=plan.fps,
+                num_inference_steps=plan.steps,
+                guidance_scale=plan.guidance_scale,
+                image_cond_noise_scale=0,
+                generator=torch.Generator("cpu").manual_seed(plan.seed),
+                max_sequence_length=self.spec.network.text_tokens,
+                output_type="latent",
+                return_dict=False,
+                callback_on_step_end=watch,
+                **scheduled(start, each.levels, bool(self.spec.levels)),
+                **run.text,
+            )[0]
+        whole = watch.done == len(each.levels)
+        return _Made(watch.unrolled(latents) if whole else watch.estimate, before + watch.done, watch.state)
+
+    def _shape(self, segment: Segment, each: Pass) -> tuple[int, int, int]:
+        width, height = each.size
+        return latent_shape(segment.frames, height, width, self.spec.frame_grid, self.spec.side_stride)
 
     def _start(self, segment: Segment, read: Read) -> Tensor | None:
         if segment.source is None:

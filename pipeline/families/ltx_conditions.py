@@ -11,8 +11,8 @@ from torch import Tensor
 
 from pipeline.events import Pixels
 from pipeline.families.family import Read
-from pipeline.footage import Excerpt
-from pipeline.segments import Segment
+from pipeline.given.footage import Excerpt
+from pipeline.planning.segments import Segment
 
 # Latent frames of a later clip that become tokens in front: the pipeline's num_prefix_latent_frames.
 PREFIX = 2

@@ -10,10 +10,10 @@ from diffusers import AutoencoderKLLTXVideo, LTXLatentUpsamplePipeline, LTXVideo
 from safetensors import safe_open
 from torch import Tensor
 
-from pipeline.downloads import folder_of, is_here, model_folder, not_downloaded, weights_file
 from pipeline.errors import LoadError
 from pipeline.families.codec import Codec
 from pipeline.families.loading import device_of, told_plainly
+from pipeline.hub.downloads import folder_of, is_here, model_folder, not_downloaded, weights_file
 from pipeline.model_spec import ModelSpec, Upsampler
 from pipeline.settings import Settings
 

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from pipeline.events import Pixels
-from pipeline.media import fitted
+from pipeline.given.media import fitted
 from pipeline.model_spec import ModelSpec
 
 PATCH = 4

@@ -12,11 +12,11 @@ from uuid import uuid4
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from pipeline.downloads import model_folder
 from pipeline.families.family import TextEmbeds
+from pipeline.hub.downloads import model_folder
 from pipeline.model_spec import ModelSpec
 from pipeline.plan import Plan
-from pipeline.segments import Segment
+from pipeline.planning.segments import Segment
 from pipeline.settings import Settings
 
 # A prompt of a hosted model takes 2 to 8 MB.

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from pipeline.events import IsCancelled
+from pipeline.families.begun import Begun, in_place_of
 from pipeline.families.ltx_conditions import TOLERANCE
 
 
@@ -15,7 +16,8 @@ class StepWatch:
 
     `given` (frames, height, width) holds how strongly each latent is given, 0..1: such a token has a sigma of its own,
     never above 1 - strength, and waits until the others are there. Where the segment is rolled, the latents are turned
-    in time by a frame after each step.
+    in time by a frame after each step. Steps that were `begun` before are passed over. `state` is what the pipeline
+    holds after a step: the tokens of all conditions too.
     """
 
     def __init__(
@@ -25,9 +27,12 @@ class StepWatch:
         on_step: Callable[[int, Tensor], None],
         cancelled: IsCancelled,
         rolled: bool = False,
+        begun: Begun | None = None,
     ) -> None:
         self.estimate = noise
         self.done = 0
+        self.state: dict[str, Tensor] = {}
+        self._begun = begun or Begun()
         self._latents = noise
         self._shape = given.shape
         self._highest = 1 - given.flatten()
@@ -36,22 +41,41 @@ class StepWatch:
         self.rolled = rolled
         self._turned = 0
 
+    @property
+    def passing(self) -> bool:
+        """True until the steps that were done before have passed."""
+        return self.done < self._begun.steps
+
     def unrolled(self, latents: Tensor) -> Tensor:
         """Turn latents (1, channels, frames, height, width) back to where they began."""
         return latents.roll(-self._turned, 2)
 
     def __call__(self, pipe: Any, index: int, timestep: Tensor, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
         """Take the latents after a step (1, tokens, channels) at this timestep."""
+        if self.passing:
+            return self._pass_over(index, tensors["latents"])
         # Pictures that are given elsewhere than at frame 0 are tokens in front of the clip's own.
         stepped = tensors["latents"][:, -len(self._highest) :]
         clean = self._foresee(pipe.scheduler, timestep.cpu(), stepped)
         self.estimate = self.unrolled(clean.transpose(1, 2).reshape(1, -1, *self._shape))
         self._latents = self._turn(stepped)
+        # A loop has no conditions: its own tokens are all there are.
+        self.state = {"latents": self._latents if self.rolled else tensors["latents"]}
         self.done = index + 1
         self._on_step(self.done, self.estimate)
         if self._cancelled():
             pipe._interrupt = True
         return {"latents": self._latents} if self.rolled else {}
+
+    def _pass_over(self, index: int, latents: Tensor) -> dict[str, Tensor]:
+        """Put what was kept in place after the last step that was done before."""
+        latents = self._turn(latents)
+        if index + 1 < self._begun.steps:
+            return {"latents": latents}
+        self.state = {"latents": in_place_of(latents, self._begun.tensors["latents"])}
+        self._latents = self.state["latents"][:, -len(self._highest) :]
+        self.done = index + 1
+        return dict(self.state)
 
     def _turn(self, tokens: Tensor) -> Tensor:
         """Turn the latents of a loop by a frame, so that each is once the first, the last, and in between."""

@@ -13,9 +13,10 @@ from torch import Tensor
 from pipeline.errors import refuse_stopped
 from pipeline.events import IsCancelled
 from pipeline.families.attention import set_attention
+from pipeline.families.begun import begun, kept, passed_over
 from pipeline.families.causal_codec import CausalCodec
 from pipeline.families.change import change_since
-from pipeline.families.codec import Codec, Windows
+from pipeline.families.codec import Codec
 from pipeline.families.family import OnStep, Read, Sample, TextEmbeds
 from pipeline.families.loading import device_of, peak_mb, refuse_nan, source_of, told_plainly
 from pipeline.families.placing import place
@@ -26,12 +27,10 @@ from pipeline.families.wan_watch import WanWatch
 from pipeline.memory import Policy
 from pipeline.model_spec import ModelSpec
 from pipeline.plan import Plan
+from pipeline.planning.segments import Segment
 from pipeline.seams import calm_start
-from pipeline.segments import Segment
 from pipeline.settings import Settings
 
-# Its decoder goes on from one latent frame to the next: nothing is decoded twice.
-WINDOWS = Windows(keep=1, context=0)
 # What every pipeline of the family is made of.
 PARTS = ("tokenizer", "text_encoder", "transformer", "vae", "scheduler")
 
@@ -49,7 +48,7 @@ def load(spec: ModelSpec, settings: Settings, policy: Policy = "whole") -> "WanF
         set_attention(pipe.transformer, device, ("attn1",))
         place(pipe, policy, device, settings.compile)
         statistics = (torch.tensor(pipe.vae.config.latents_mean), torch.tensor(pipe.vae.config.latents_std))
-        codec = CausalCodec(pipe.vae, spec, statistics, WINDOWS, device)
+        codec = CausalCodec(pipe.vae, spec, statistics, device)
         words = TextEncoder(spec, pipe, source, policy, device)
         return WanFamily(spec, pipe, codec, preview_for(spec, settings.assets, codec.encode), words)
 
@@ -92,8 +91,9 @@ class WanFamily:
         start = None if segment.source is None else self.codec.encode(read(segment.source.clip))
         levels = self.spec.levels_from(segment.start, plan.steps)
         pipe, told = self._told(plan, segment, start, read)
-        watch = WanWatch(self._held(segment, read), self._shown(on_step, len(levels)), cancelled)
-        with turned(pipe.transformer, lambda: watch.done) if segment.rolled else nullcontext():
+        watch = WanWatch(self._held(segment, read), self._shown(on_step, len(levels)), cancelled, begun(plan))
+        turning = turned(pipe.transformer, lambda: watch.done) if segment.rolled else nullcontext()
+        with turning, passed_over(pipe.transformer, lambda: watch.passing):
             latents = pipe(
                 width=plan.width,
                 height=plan.height,
@@ -107,12 +107,13 @@ class WanFamily:
                 **told,
                 **text,
             )[0]
-        kept = (latents if watch.done == len(levels) else watch.estimate).float().cpu()
+        whole = watch.done == len(levels)
+        made = (latents if whole else watch.estimate).float().cpu()
         if segment.rolled:
             # Where a loop begins is free. Players stop for a moment there, which shows least where little moves.
-            kept = kept.roll(-calm_start(self.preview(kept)), 2)
-        change = None if start is None else change_since(kept, start.cpu(), segment, self.spec.frame_grid)
-        return Sample(kept.numpy(), watch.done, len(levels), change)
+            made = made.roll(-calm_start(self.preview(made)), 2)
+        change = None if start is None else change_since(made, start.cpu(), segment, self.spec.frame_grid)
+        return Sample(made.numpy(), watch.done, len(levels), change, None if whole else kept(watch.state))
 
     def _told(self, plan: Plan, segment: Segment, start: Tensor | None, read: Read) -> tuple[Any, dict[str, Any]]:
         """Return the pipeline that a segment needs, and what only that one is told."""

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from pipeline.families.family import Read
-from pipeline.segments import Segment
+from pipeline.planning.segments import Segment
 
 
 def masked_video(segment: Segment, size: tuple[int, int], read: Read) -> dict[str, Tensor]:

@@ -4,12 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import gradio as gr
-from gradio.blocks import Block
-from PIL import Image
 
+from pipeline.given.media import MIDDLE
 from pipeline.model_spec import ModelSpec
-from pipeline.plan import Plan
-from pipeline.segments import Pin
 from pipeline.ui.composer import Composer, build_examples, build_prompt, build_rest
 from pipeline.ui.controls import Input
 from pipeline.ui.rows import LONGEST_SECONDS, Rows
@@ -37,7 +34,7 @@ def build_animate_tab(rows: Rows) -> Composer:
     return Composer(
         TASK, prompt, examples, controls, making, own, reshape=reshape,
         needed=("image", "last", "between"), asks="Give a first frame, a last frame, or both.",
-        restore_own=lambda plan: restore_pictures(own, plan),
+        unshape=unshape,
     )  # fmt: skip
 
 
@@ -50,27 +47,14 @@ def reshape(asked: dict[str, Any]) -> dict[str, Any]:
     return asked | stills | {"focus": [float(across), float(down)], "strength": float(asked["strength"])}
 
 
-def restore_pictures(own: Mapping[str, Input], plan: Plan) -> dict[Block, Any]:
-    """Return the task's own fields as they made this plan; a picture that is gone is left empty."""
-    end = plan.num_frames - 1
-    pins = {pin.frame: pin for pin in plan.segments[0].pins}
-    between = next((pin for pin in pins.values() if 0 < pin.frame < end), None)
-    shown = {"image": pins.get(0), "last": pins.get(end), "between": between}
-    pictures: dict[Block, Any] = {own[name]: pin and _open(pin.given.file) for name, pin in shown.items()}
-    return pictures | _restore_numbers(own, plan, between)
-
-
-def _restore_numbers(own: Mapping[str, Input], plan: Plan, between: Pin | None) -> dict[Block, Any]:
-    any_pin = plan.segments[0].pins[0]
-    ends = [pin.strength for pin in plan.segments[0].pins if pin is not between]
-    return {
-        own["fit"]: any_pin.given.fit,
-        own["across"]: any_pin.given.focus[0],
-        own["down"]: any_pin.given.focus[1],
-        own["strength"]: next(iter(ends), 1.0),
-        own["second"]: between.frame / plan.fps if between else 1.0,
-        own["kept"]: between.strength if between else 1.0,
-    }
+def unshape(asked: dict[str, Any]) -> dict[str, Any]:
+    """Make of pictures at any second the one in between, and of a point its two numbers."""
+    still, (across, down) = next(iter(asked.get("at", ())), None), asked.get("focus", MIDDLE)
+    point = {"across": across, "down": down}
+    if still is None:
+        return asked | point
+    kept = still.get("strength") or asked.get("strength", 1.0)
+    return asked | point | {"second": still["seconds"], "between": still["image"], "kept": kept}
 
 
 def _more(spec: ModelSpec) -> dict[str, Input]:
@@ -89,13 +73,6 @@ def _more(spec: ModelSpec) -> dict[str, Input]:
     return {
         "between": between, "second": second, "kept": kept, "strength": strength, "across": across, "down": down,
     }  # fmt: skip
-
-
-def _open(path: str) -> Image.Image | None:
-    try:
-        return Image.open(path)
-    except OSError:
-        return None
 
 
 def _picture(label: str, elem_id: str) -> gr.Image:

@@ -11,6 +11,8 @@ from gradio.utils import get_upload_folder
 from pipeline.latents import is_latents
 
 KINDS = [".mp4", ".webm", ".mov", ".mkv", ".gif", ".webp", ".png", ".jpg", ".jpeg"]
+# What is kept of a take beside its clip: latents, or frames without loss.
+KEPT_WHOLE = (".safetensors", ".mkv")
 PICTURES = (".gif", ".webp", ".png", ".jpg", ".jpeg")
 
 
@@ -36,8 +38,12 @@ def show(path: str | None) -> str:
 
 
 def offered(path: str | Path) -> str | None:
-    """Return a copy that the page may show, None where the file is gone; latents are shown as the clip they are."""
+    """Return a copy that the page may show, None where the file is gone.
+
+    What was kept of a take before any loss is shown as the clip that it is, by whose bytes the take is known.
+    """
     path = Path(path)
-    clip = path.with_suffix(".mp4") if is_latents(str(path)) else path
+    clip = path.with_suffix(".mp4")
+    shown = clip if path.suffix in KEPT_WHOLE and clip.is_file() else path
     # Only Gradio's own folder is served.
-    return save_file_to_cache(clip, get_upload_folder()) if clip.is_file() else None
+    return save_file_to_cache(shown, get_upload_folder()) if shown.is_file() else None

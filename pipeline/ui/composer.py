@@ -6,12 +6,17 @@ from typing import Any
 
 import gradio as gr
 from gradio.blocks import Block
+from gradio.components import Component
 
 from pipeline.model_spec import ModelSpec
-from pipeline.plan import Plan
+from pipeline.request import TASKS
 from pipeline.ui.controls import Controls, Input, Length, Values, build_controls, build_model
 from pipeline.ui.offer import OFFER_CLICKS
 from pipeline.ui.rows import Rows
+
+FILES = (gr.File, gr.Image)
+# Drafts: how many seeds to begin with, and at most.
+SEEDS, MOST_SEEDS = 4, 8
 
 
 @dataclass(frozen=True)
@@ -25,27 +30,27 @@ class Example:
 
 @dataclass(frozen=True)
 class Making:
-    """The button, and under it: what went wrong with a model, and the contract or a model's offer."""
+    """The button, and under it: what went wrong with a model, and the contract or a model's offer.
+
+    Beside it is another one for drafts, with the number of their seeds, and what would come of it.
+    """
 
     make: gr.Button
     told: gr.HTML
     contract: gr.HTML
-
-
-def nothing_own(plan: Plan) -> dict[Block, Any]:  # noqa: ARG001, other tasks need the plan
-    """Restore the fields of a task that has none of its own."""
-    return {}
+    drafts: gr.Button
+    seeds: gr.Dropdown
+    promise: gr.HTML
 
 
 @dataclass(frozen=True)
 class Composer:
     """The parts of one tab.
 
-    `own` are the fields that only its task has, by their names in the request, and `reshape` makes all values what the
-    request wants; of `needed`, one must be filled in (`all_needed`: each; or else the prompt where
-    `words_suffice`), or `asks` is said; `restore_own` sets
-    the task's own fields to what made a plan. `inner` are tabs inside the tab, where the task is one of several;
-    `carries` is the field that a take on the stage is carried into.
+    `own` are the fields that only its task has, by their names in the request; `reshape` makes all values what the
+    request wants, and `unshape` fields of a request what the tab shows. Of `needed`, one must be filled in
+    (`all_needed`: each; or else the prompt where `words_suffice`), or `asks` is said. `inner` are tabs inside the tab,
+    where the task is one of several; `carries` is the field that a take on the stage is carried into.
     """
 
     task: str
@@ -56,8 +61,8 @@ class Composer:
     own: Mapping[str, Input] = field(default_factory=dict)
     needed: tuple[str, ...] = ()
     asks: str = ""
-    restore_own: Callable[[Plan], dict[Block, Any]] = nothing_own
     reshape: Callable[[dict[str, Any]], dict[str, Any]] = dict
+    unshape: Callable[[dict[str, Any]], dict[str, Any]] = dict
     all_needed: bool = False
     words_needed: bool = True
     words_suffice: bool = False
@@ -122,6 +127,24 @@ class Composer:
         own = {name: values[part] for name, part in self.own.items() if values[part] not in (None, "")}
         return self.reshape({"task": self.task, "prompt": prompt, **self.controls.read(values), **own})
 
+    def fill(self, fields: Mapping[str, Any], spec: ModelSpec) -> dict[Block, Any]:
+        """Return the whole tab as fields of a request say; what these leave out is as it began."""
+        own = self.unshape(dict(fields))
+        shown: dict[Block, Any] = {part: own.get(name, _begun(part)) for name, part in self.own.items()}
+        told: dict[Block, Any] = {self.prompt: fields.get("prompt", ""), self.told: gr.HTML("", visible=False)}
+        return {**told, **self.controls.fill(fields, spec), **shown}
+
+    def lost(self, fields: Mapping[str, Any], shown: Mapping[Block, Any]) -> tuple[str, ...]:
+        """Return the names of fields that the tab, filled with them, cannot show."""
+        values: dict[Component, Any] = {part: value_of(shown[part]) for part in self.inputs}
+        asked = self.read(values, values[self.prompt])
+        again = {name: value for name, value in asked.items() if value not in (None, "", [])}
+        kind = TASKS[self.task].model_fields
+        usual = {name for name, value in fields.items() if name in kind and kind[name].default == value}
+        # A length is shown one way or another.
+        names = [name for name in fields if name not in {*usual, "seconds", "frames"}]
+        return tuple(name for name in names if not _alike(fields[name], again.get(name)))
+
     def missing(self, values: Values) -> str:
         """Return what to ask for first, or nothing when a plan can be made."""
         filled = [bool(values[self.own[name]]) for name in self.needed]
@@ -129,15 +152,23 @@ class Composer:
         enough = all(filled) if self.all_needed else any(filled) or not filled
         return "" if enough else self.asks
 
-    def busy(self) -> dict[Block, Any]:
-        """Return the composer while the stage follows a take."""
-        waiting: dict[Block, Any] = {each.chip: gr.Button(interactive=False) for each in self.examples}
-        return {self.make: gr.Button("Making…", interactive=False), **waiting}
+    def offers(self, another: bool) -> dict[Block, Any]:
+        """Return the button, which says whether what it makes comes after something else."""
+        return {self.make: gr.Button("Make another" if another else "Make video")}
 
-    def idle(self) -> dict[Block, Any]:
-        """Return the composer when a take can be made."""
-        open_again: dict[Block, Any] = {each.chip: gr.Button(interactive=True) for each in self.examples}
-        return {self.make: gr.Button("Make video", interactive=True), **open_again}
+
+def value_of(update: Any) -> Any:
+    """Return the value that an update sets."""
+    # In a handler a component is no more than what it was called with.
+    return update.constructor_args.get("value") if isinstance(update, Component) else update
+
+
+def _begun(part: Input) -> Any:
+    return None if isinstance(part, FILES) else "" if part.value is None else part.value
+
+
+def _alike(value: Any, again: Any) -> bool:
+    return len(value) == len(again or ()) if isinstance(value, list | tuple) else bool(value == again)
 
 
 def build_prompt(task: str, label: str, placeholder: str, rows: Rows) -> tuple[gr.Textbox, gr.Dropdown]:
@@ -155,10 +186,24 @@ def build_rest(
 ) -> tuple[Controls, Making]:
     """Build what stands under every task's own fields: the shared controls, the button and the contract."""
     controls = build_controls(task, rows, model, follows, seconds)
-    make = gr.Button("Make video", variant="primary", elem_id=f"{task}-make", elem_classes="the-make")
+    with gr.Row(elem_classes="the-buttons"):
+        make = gr.Button("Make video", variant="primary", elem_id=f"{task}-make", elem_classes="the-make")
+        drafts, seeds = _drafts(task)
     told = gr.HTML(visible=False, elem_id=f"{task}-told", elem_classes="the-contract")
     contract = gr.HTML(elem_id=f"{task}-contract", elem_classes="the-contract", js_on_load=OFFER_CLICKS)
-    return controls, Making(make, told, contract)
+    promise = gr.HTML(elem_id=f"{task}-drafts-promise", elem_classes="the-contract")
+    return controls, Making(make, told, contract, drafts, seeds, promise)
+
+
+def _drafts(task: str) -> tuple[gr.Button, gr.Dropdown]:
+    """Build the button for drafts and the choice of how many seeds each prompt gets."""
+    drafts = gr.Button("Drafts", elem_id=f"{task}-drafts", elem_classes="the-drafts", min_width=80, scale=0)
+    choices = [(f"{count} seed{'' if count == 1 else 's'}", count) for count in range(1, MOST_SEEDS + 1)]
+    seeds = gr.Dropdown(
+        choices, value=SEEDS, label="Seeds of each prompt for drafts", show_label=False, filterable=False,
+        elem_id=f"{task}-seeds", elem_classes="the-seeds", min_width=94, scale=0,
+    )  # fmt: skip
+    return drafts, seeds
 
 
 def build_examples(*examples: tuple[str, Mapping[str, str]]) -> tuple[Example, ...]:

@@ -10,11 +10,11 @@ from gradio.blocks import Block
 from gradio.components import Component
 
 from pipeline.errors import BadRequest
+from pipeline.frames import frames_for
 from pipeline.memory import POLICIES, SAYS
 from pipeline.model_spec import ModelSpec
-from pipeline.plan import Plan
 from pipeline.ui.lora_field import LoraField, build_lora_field
-from pipeline.ui.rows import Rows, on_the_slider, own_seconds, seconds_range
+from pipeline.ui.rows import Rows, own_seconds, seconds_range
 from pipeline.ui.slider import Range, build_slider, resized
 
 Input = gr.Radio | gr.Slider | gr.Textbox | gr.Dropdown | gr.Image | gr.File
@@ -109,31 +109,30 @@ class Controls:
         """Return the slider of seconds in a model's range, with a value or the one that it has."""
         return resized(seconds_range(spec), value, visible=self.length is not None)
 
-    def restore(self, plan: Plan, spec: ModelSpec) -> dict[Block, Any]:
-        """Return the values that make this plan again."""
+    def fill(self, fields: Mapping[str, Any], spec: ModelSpec) -> dict[Block, Any]:
+        """Return the controls as fields of a request say; what these leave out is the model's own."""
+        own = FOLLOWS if self.follows else spec.shape
         return self.follow(spec) | {
-            self.steps: resized(_steps(spec), plan.steps),
-            self.guidance_scale: resized(_guidance(spec), plan.guidance_scale),
-            self.deliver: f"{min(plan.delivered)}p" if plan.delivered else AS_MADE,
-            self.memory: plan.estimate.wanted or AS_FITS,
-            self.seed: str(plan.seed),
-            **self.loras.restore(plan.loras),
-            **self._restore_size(plan, spec),
-            **self._restore_length(plan, spec),
+            self.shape: gr.Radio(_shapes(spec, self.follows), value=fields.get("shape", own)),
+            self.width: str(fields.get("width", "")),
+            self.height: str(fields.get("height", "")),
+            self.steps: resized(_steps(spec), fields.get("steps", spec.steps)),
+            self.guidance_scale: resized(_guidance(spec), fields.get("guidance_scale", spec.guidance_scale)),
+            self.deliver: fields.get("deliver", AS_MADE),
+            self.memory: fields.get("memory", AS_FITS),
+            self.seed: str(fields.get("seed", "")),
+            **self.loras.fill(fields.get("loras", ())),
+            **self._fill_length(fields, spec),
         }
 
-    def _restore_size(self, plan: Plan, spec: ModelSpec) -> dict[Block, Any]:
-        width, height = plan.asked or (plan.width, plan.height)
-        named = [n for n, size in spec.shapes.items() if size == (width, height)]
-        if named:
-            return {self.shape: gr.Radio(_shapes(spec, self.follows), value=named[0]), self.width: "", self.height: ""}
-        return {self.width: str(width), self.height: str(height)}
-
-    def _restore_length(self, plan: Plan, spec: ModelSpec) -> dict[Block, Any]:
-        seconds = (plan.num_frames - 1) / plan.fps
-        if on_the_slider(seconds, spec):
-            return {self.seconds: self.seconds_of(spec, seconds), self.frames: ""}
-        return {self.frames: str(plan.num_frames)}
+    def _fill_length(self, fields: Mapping[str, Any], spec: ModelSpec) -> dict[Block, Any]:
+        own = own_seconds(spec) if self.length == "own" else self.length
+        seconds, frames = fields.get("seconds"), fields.get("frames")
+        if seconds is not None and self.length is None:
+            # Where what is given decides, less of it is asked for in frames.
+            frames = round(frames_for(seconds, spec.fps))
+        shown = own if seconds is None else seconds
+        return {self.seconds: self.seconds_of(spec, shown), self.frames: "" if frames is None else str(frames)}
 
 
 def read_whole(field: str, text: str | None) -> int | None:

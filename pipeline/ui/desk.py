@@ -1,7 +1,7 @@
 """What the page does when somebody touches it: every handler of the tabs, the stage and the library."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 from html import escape
 from typing import Any
 
@@ -10,29 +10,45 @@ from gradio.blocks import Block
 from gradio.components import Component
 
 from pipeline.errors import NotFound, OnetakeError
-from pipeline.jobs import Job, JobView
+from pipeline.fields import replace_files
+from pipeline.hub.remembered import licence_accepted
+from pipeline.library.marks import UNMARKED
 from pipeline.model_spec import ModelSpec
 from pipeline.models import EMBEDDED, get_model
-from pipeline.remembered import licence_accepted
-from pipeline.ui import clips, details, library
+from pipeline.queue.job import JobView
+from pipeline.recipes.recipe import open_recipe, recipe_of
+from pipeline.sheet import Sheet, sheet_of
+from pipeline.ui import clips, details, prints
 from pipeline.ui.clip_field import offered
 from pipeline.ui.composer import Composer, Example
+from pipeline.ui.doors import Doors
+from pipeline.ui.drafting import seconds_to_finish
 from pipeline.ui.header import header
 from pipeline.ui.house import House
 from pipeline.ui.offer import licence, offer
+from pipeline.ui.pages import ON_SHEET, Pages, Seen, called, named
+from pipeline.ui.queue import queue_cards
 from pipeline.ui.stage import Stage, Updates
+from pipeline.visitors import Viewer
 
 # An unwritten prompt has a contract too: it stands there before the first word.
 PLACEHOLDER = "a ball"
 GONE = "This take is no longer there. Choose another one from the library."
-NOTHING_KEPT = "It was stopped before its first step was done, so there is nothing to keep. Make it again."
+RUN_GONE = "This run is no longer there. Choose another one from the library."
+# What a take that is carried into another tab keeps of its recipe.
+CARRIED = ("model", "shape", "width", "height", "steps", "guidance_scale", "deliver", "memory", "loras")
+# A page that is open looks around now and then also where nothing goes on: another tab may have begun something.
+TICK_S, IDLE_TICK_S = 1.5, 15.0
 
 
 @dataclass(frozen=True)
 class Desk:
     """The page's parts and the house behind them; methods are event handlers.
 
-    `pulse` changes as downloads of models go on, `troubles` when a model turns out to be of no use.
+    `visitor` is the key by which somebody's jobs and runs are theirs, `seen` what the page shows of which job (see
+    pages.py), `call` names a job to be followed; `look` is a button that a script presses to have the page looked
+    after at once. `listing` changes with the library (see shelf.py), `pulse` as downloads of models go on,
+    `troubles` when a model turns out to be of no use.
     """
 
     house: House
@@ -40,22 +56,29 @@ class Desk:
     composers: tuple[Composer, ...]
     stage: Stage
     header: gr.HTML
-    library: gr.HTML
-    job: gr.BrowserState
+    queue_told: gr.HTML
+    queue: gr.HTML
+    listing: gr.Textbox
+    visitor: gr.BrowserState
     ticker: gr.Timer
+    look: gr.Button
+    call: gr.Textbox
+    seen: gr.Textbox
     pulse: gr.Textbox
     troubles: gr.Textbox
+    doors: Doors
+    pages: Pages = field(default_factory=Pages)
 
     @property
     def outputs(self) -> list[Block]:
         """Return what changes when a take is followed or opened."""
-        starters = [starter for composer in self.composers for starter in composer.starters]
-        return [*self.stage.outputs, *starters, *self.by_row, self.header, self.library]
+        return [*self.stage.outputs, self.seen, *self.by_row, self.header, self.listing]
 
     @property
     def surroundings(self) -> list[Block]:
         """Return what changes by itself, besides the header and the library."""
-        return [self.ticker, self.pulse, self.troubles]
+        buttons = [composer.make for composer in self.composers]
+        return [*buttons, self.queue, self.call, self.ticker, self.pulse, self.troubles]
 
     @property
     def by_row(self) -> list[Block]:
@@ -67,19 +90,25 @@ class Desk:
         """Return what changes when a clip's recipe is set again."""
         inner = {composer.inner for composer in self.composers if composer.inner}
         told = [composer.told for composer in self.composers]
-        return [self.tabs, *inner, *told, *(part for composer in self.composers for part in composer.inputs)]
+        return [
+            self.tabs,
+            self.doors.opened,
+            *inner,
+            *told,
+            *(part for composer in self.composers for part in composer.inputs),
+        ]
 
     def contract(self, composer: Composer, values: dict[Component, Any]) -> str:
         """Say what would come out of the controls as they stand."""
         return self._contract(composer, values, composer.words(values))
 
-    def contract_while_typing(self, composer: Composer, values: dict[Component, Any]) -> str:
-        """Say the same, but do not judge the word that is being typed."""
-        head, _, _ = composer.words(values).rpartition(" ")
-        return self._contract(composer, values, head)
+    def promised(self, composer: Composer, typing: Component, values: dict[Component, Any]) -> str:
+        """Say the same, but do not judge a word that is being typed."""
+        words = composer.words(values)
+        return self._contract(composer, values, words.rpartition(" ")[0] if values[typing] else words)
 
     def _contract(self, composer: Composer, values: dict[Component, Any], prompt: str) -> str:
-        spec = self._chosen(composer, values)
+        spec = self.chosen(composer, values)
         if not self.house.is_here(spec):
             if not self.house.downloads:
                 return refusal(self.house.absent(spec))
@@ -89,106 +118,93 @@ class Desk:
             return f'<p class="promise">{escape(missing)}</p>'
         try:
             unwritten = PLACEHOLDER if composer.words_needed else ""
-            plan = self.house.plan(composer.read(values, prompt if prompt.strip() else unwritten))
+            plan = self.house.plan(
+                composer.read(values, prompt if prompt.strip() else unwritten), self.house.viewer(values[self.visitor])
+            )
         except OnetakeError as error:
             return refusal(error)
         return (
             f'<p class="promise">{escape(self.house.contract(plan))}</p>{licence(spec)}{details.notes_list(plan.notes)}'
         )
 
-    def _chosen(self, composer: Composer, values: dict[Component, Any]) -> ModelSpec:
+    def chosen(self, composer: Composer, values: dict[Component, Any]) -> ModelSpec:
         """Return the model of a tab, which in one that was never opened may say nothing."""
         name = values[composer.controls.model]
         return get_model(name) if name else self.house.rows.start(composer.task)
 
-    def make(self, composer: Composer, values: dict[Component, Any]) -> Iterator[Updates]:
-        """Submit a take and follow it; what is refused is said under the button."""
-        try:
-            asked = composer.read(values, composer.words(values))
-            if fetched := self.house.loras_to_fetch(asked):
-                yield {composer.contract: f'<p class="promise">Fetching {escape(fetched)} from the Hub…</p>'}
-            job = self.house.submit(asked)
-        except OnetakeError as error:
-            yield {composer.contract: refusal(error)}
-            return
-        yield {self.job: job.id, composer.contract: self.contract(composer, values)}
-        yield from self._follow(job)
+    def on_stage(self, view: JobView, viewer: Viewer, at: float) -> Updates:
+        """Show how a job stands, from a moment on (see Seen); one of a sheet is shown among the others there."""
+        cell = view.origin.cell
+        shown = self.spread(cell.sheet, viewer) if cell else self.stage.follow(view)
+        return {**shown, self.seen: str(Seen(view.id, view.version, at))}
 
-    def arrive(self, job_id: str | None) -> Iterator[Updates]:
-        """Fill the page for who opens it: their running take first, then their last, then the example."""
-        yield {**self._surroundings(job_id), **self._first_sight(job_id)}
-        yield from self.rejoin(job_id)
+    def goes_on(self, view: JobView, viewer: Viewer) -> Updates:
+        """Show how long a job takes that is on the stage already."""
+        return self.spread(cell.sheet, viewer) if (cell := view.origin.cell) else self.stage.goes_on(view)
 
-    def rejoin(self, job_id: str | None) -> Iterator[Updates]:
-        """Follow a job that is still under way."""
-        job = self.house.find_job(job_id)
-        if job is not None and not job.snapshot().final:
-            yield from self._follow(job)
+    def sheet(self, sheet: str, viewer: Viewer) -> Sheet:
+        """Return a visitor's sheet as it stands now."""
+        return sheet_of(sheet, self.house.store, self.house.jobs, viewer)
 
-    def _first_sight(self, job_id: str | None) -> Updates:
-        job = self.house.find_job(job_id)
-        if job is not None and job.snapshot().run is not None:
-            return self._outcome(job.snapshot())
-        example = clips.example_clip(self.house.settings)
-        return self.stage.play(example) if example else self.stage.clear()
+    def spread(self, sheet: str, viewer: Viewer) -> Updates:
+        """Lay a sheet out on the stage."""
+        found, store = self.sheet(sheet, viewer), self.house.store
+        seconds = next((seconds_to_finish(self.house, each.plan) for each in found.prints if each.waits), 0.0)
+        runs = (each.run for each in found.prints)
+        made = [clips.clip_of(run, store, viewer, UNMARKED) if run else None for run in runs]
+        shown = [prints.Shown(each, clip, seconds) for each, clip in zip(found.prints, made, strict=True)]
+        return self.stage.lay_out(prints.spread(shown), prints.progress(found))
 
-    def _follow(self, job: Job) -> Iterator[Updates]:
-        yield {**self._busy(), **self._strip(job.id)}
-        view = job.snapshot()
-        for view in job.watch():
-            if not view.final:
-                yield self.stage.follow(view)
-        self.house.speeds.clear()
-        shown = view.run.id if view.run else None
-        unloaded = self._unloaded(view) if view.unloadable else {}
-        yield {**self._outcome(view), **self._idle(), **self._strip(None, shown), **self._top(), **unloaded}
+    def rest(self, sheet: str, viewer: Viewer) -> Updates:
+        """Lay a sheet out of which nothing is made; it stays there whatever else begins."""
+        return {**self.spread(sheet, viewer), self.seen: f"{ON_SHEET} {sheet}"}
 
-    def _unloaded(self, view: JobView) -> Updates:
+    def follow_new(self, job_id: str, viewer: Viewer, seen: Seen | None, session: str | None) -> Updates:
+        """Put a new job onto the stage, unless another one of the same visitor is there, which goes on before it."""
+        there = {view.id for view in self.house.jobs.under_way(viewer)} - {job_id}
+        if {named(self.pages.wanted(session) or ""), seen.job if seen else ""} & there:
+            return {}
+        return self.call_job(job_id, viewer, session)
+
+    def call_job(self, job_id: str, viewer: Viewer, session: str | None) -> Updates:
+        """Put a job onto the stage, and have it followed."""
+        word = called(job_id)
+        self.pages.call(session, word)
+        view = self.house.jobs.look(job_id, viewer)
+        return {**({} if view.final else self.on_stage(view, viewer, time.time())), self.call: word}
+
+    def unloaded(self, view: JobView) -> Updates:
         """Select the embedded model in place of one that could not be loaded."""
-        if view.plan.model == EMBEDDED.name:
+        if not view.unloadable or view.plan.model == EMBEDDED.name:
             return {}
         message = OnetakeError(f"{view.error} {EMBEDDED.title} is selected.")
-        return self._composer(view.plan.task).follow(EMBEDDED, refusal(message))
+        return self.composer(view.plan.task).follow(EMBEDDED, refusal(message))
 
-    def _outcome(self, view: JobView) -> Updates:
-        if view.run is not None:
-            return self.stage.play(clips.clip_of(view.run))
-        return self.stage.say(view.error or NOTHING_KEPT)
+    def open_run(self, key: str | None, event: gr.EventData, request: gr.Request) -> Updates:
+        """Put a run of the library on the stage; a running take goes on, and its card leads back to it."""
+        return self.put_on_stage(event.run, key, request.session_hash, RUN_GONE)
 
-    def stop(self, job_id: str | None) -> None:
-        """Ask the running take to stop; whoever follows it shows what is kept."""
-        job = self.house.find_job(job_id)
-        if job is not None:
-            job.cancel()
+    def put_on_stage(self, run_id: str, key: str | None, session: str | None, gone: str) -> Updates:
+        """Show a run in place of whatever a page has on its stage, or say that it is gone."""
+        viewer = self.house.viewer(key)
+        self.pages.call(session, "")
+        clip = clips.find_clip(self.house.store, run_id, viewer)
+        shown = self.stage.say(gone) if clip is None else self.stage.play(clip)
+        return {**shown, self.seen: "", **self.around(viewer, run_id)}
 
-    def open_run(self, job_id: str | None, event: gr.EventData) -> Updates:
-        """Put a run of the library on the stage; a running take goes on, and the strip leads back to it."""
-        clip = clips.find_clip(self.house.store, event.run)
-        if clip is None:
-            shown = self.stage.say("This run is no longer there. Choose another one from the library.")
-        else:
-            shown = self.stage.play(clip)
-        return {**shown, **self._idle(), **self._surroundings(job_id, event.run)}
-
-    def use_again(self, clip: clips.Clip) -> Updates:
-        """Set every control to what made the clip on the stage, in the tab that made it."""
-        composer = self._composer(clip.plan.task)
-        own = {composer.prompt: clip.plan.segments[0].prompt, **composer.restore_own(clip.plan)}
-        return {**composer.choose(self.tabs), **self._restored(composer, clip), **own}
-
-    def go_on(self, clip: clips.Clip) -> Updates:
+    def go_on(self, clip: clips.Clip, key: str | None) -> Updates:
         """Carry the end of the clip on the stage into the Animate tab, ready to run."""
-        composer = self._composer("animate")
+        composer = self.composer("animate")
         try:
-            picture = self.house.last_picture(clip.run_id or "")
+            picture = self.house.last_picture(clip.run_id or "", self.house.viewer(key))
         except OnetakeError as error:
             return {**composer.choose(self.tabs), composer.contract: refusal(error)}
         return self._carried(composer, clip, {composer.own["image"]: picture})
 
-    def carry(self, task: str, clip: clips.Clip) -> Updates:
+    def carry(self, task: str, clip: clips.Clip, key: str | None) -> Updates:
         """Carry the clip on the stage into another tab, ready to run; it is edited from its unmarked latents."""
-        composer = self._composer(task)
-        run = clips.find_run(self.house.store, clip.run_id)
+        composer = self.composer(task)
+        run = clips.find_run(self.house.store, clip.run_id, self.house.viewer(key))
         if run is None:
             return {**composer.choose(self.tabs), composer.contract: refusal(NotFound(GONE))}
         own: Updates = {composer.own[composer.carries]: offered(run.file)}
@@ -197,18 +213,18 @@ class Desk:
         return self._carried(composer, clip, own | kept)
 
     def _carried(self, composer: Composer, clip: clips.Clip, own: Updates) -> Updates:
-        fresh: Updates = {composer.prompt: clip.prompt, composer.controls.seed: "", composer.controls.frames: ""}
-        return {**composer.choose(self.tabs), **composer.emptied(), **self._restored(composer, clip), **fresh, **own}
-
-    def _restored(self, composer: Composer, clip: clips.Clip) -> Updates:
         """Set the shared controls to what made a clip, with its model where that is offered for the task."""
-        rows = self.house.rows
-        spec = rows.find(composer.task, clip.plan.model)
-        if spec is not None:
-            return {**composer.controls.restore(clip.plan, spec), composer.told: gr.HTML("", visible=False)}
-        start = rows.start(composer.task)
-        why = f"{get_model(clip.plan.model).title} is not offered for this. {start.title} is selected."
-        return composer.follow(start, refusal(OnetakeError(why)))
+        shared = {name: value for name, value in recipe_of(clip.plan).items() if name in CARRIED}
+        if composer.controls.length == "own" and not clip.is_picture:
+            shared["seconds"] = (clip.plan.num_frames - 1) / clip.plan.fps
+        opened = open_recipe({"task": composer.task, "prompt": clip.prompt, **shared}, self.house.row)
+        spec, why = get_model(opened.fields["model"]), refusal(OnetakeError(" ".join(opened.notes)))
+        fresh: Updates = {
+            **composer.controls.fill(replace_files(opened.fields, offered), spec),
+            composer.prompt: clip.prompt,
+            composer.told: gr.HTML(why if opened.notes else "", visible=bool(opened.notes)),
+        }
+        return {**composer.choose(self.tabs), **composer.emptied(), **fresh, **own}
 
     def play_example(self, composer: Composer, example: Example) -> Updates:
         """Fill in an example's words and files; what else can be filled in is emptied."""
@@ -216,47 +232,34 @@ class Desk:
         files: Updates = {composer.own[name]: offered(folder / file) for name, file in example.files.items()}
         return composer.emptied() | files | {composer.prompt: example.words}
 
-    def tick(self, job_id: str | None, shown: clips.Clip | None) -> Updates:
-        """Look after what nobody follows: the model's loading, and a take that left the stage.
-
-        A browser that turns from one stream to another can lose the new one; a take that has ended since then, with
-        no clip on the stage, is put there.
-        """
-        around = self._surroundings(job_id, shown.run_id if shown else None)
-        job = self.house.find_job(job_id)
-        if shown is None and job is not None and job.snapshot().run is not None:
-            return {**around, **self._outcome(job.snapshot()), **self._idle()}
-        return around
-
-    def _composer(self, task: str) -> Composer:
+    def composer(self, task: str) -> Composer:
+        """Return the composer of a task."""
         return next(composer for composer in self.composers if composer.task == task)
 
-    def _busy(self) -> Updates:
-        return {part: update for composer in self.composers for part, update in composer.busy().items()}
+    def around(self, viewer: Viewer, shown: str | None = None) -> Updates:
+        """Return everything besides the stage and the controls, with the run on the stage marked in the library."""
+        return {**self.jobs_of(viewer), self.listing: self.listed(shown)}
 
-    def _idle(self) -> Updates:
-        return {part: update for composer in self.composers for part, update in composer.idle().items()}
+    def listed(self, shown: str | None) -> str:
+        """Return a word that is another one whenever the library, or the run on the stage, is."""
+        return f"{shown or ''} {self.house.store.version}"
 
-    def _surroundings(self, job_id: str | None, shown: str | None = None) -> Updates:
-        return {**self.stir(job_id), **self._strip(job_id, shown)}
+    def jobs_of(self, viewer: Viewer) -> Updates:
+        """Return what shows a visitor's jobs besides the stage, and what goes on by itself."""
+        under_way = self.house.jobs.under_way(viewer)
+        buttons = {part: new for each in self.composers for part, new in each.offers(bool(under_way)).items()}
+        return {**self.stir(viewer), **buttons, self.queue: queue_cards(under_way, self.house.jobs.left_over(viewer))}
 
-    def stir(self, job_id: str | None) -> Updates:
+    def stir(self, viewer: Viewer) -> Updates:
         """Return what goes on by itself: the model's loading, downloads, and the clock that looks after them."""
-        busy = [fetch for fetch in self.house.fetches.views() if fetch.busy]
-        loading = self.house.warm_up.state == "loading"
+        fetching = any(fetch.busy for fetch in self.house.fetches.views())
+        moving = self.house.warm_up.state == "loading" or fetching or bool(self.house.jobs.under_way(viewer))
         return {
-            **self._top(),
-            self.ticker: gr.Timer(active=loading or bool(busy) or self.house.running(job_id) is not None),
+            self.header: header(self.house),
+            self.ticker: gr.Timer(TICK_S if moving else IDLE_TICK_S),
             self.pulse: self.house.pulse(),
             self.troubles: " ".join(self.house.troubles()),
         }
-
-    def _top(self) -> Updates:
-        return {self.header: header(self.house)}
-
-    def _strip(self, job_id: str | None, shown: str | None = None) -> Updates:
-        running = self.house.running(job_id)
-        return {self.library: library.strip(self.house.store.list(), running, shown)}
 
 
 def refusal(error: OnetakeError) -> str:

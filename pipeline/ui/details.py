@@ -4,15 +4,40 @@ from collections.abc import Iterable, Iterator
 from html import escape
 from pathlib import Path
 
+from pipeline.errors import BadRequest
 from pipeline.models import get_model
-from pipeline.segments import Kept, Part
+from pipeline.planning.segments import Kept, Part
+from pipeline.recipes.links import link_of, run_link
+from pipeline.recipes.recipe import recipe_of
 from pipeline.ui.clips import Clip
+
+RECIPE_COPIED = "Copied. Whoever opens it finds this page filled in and ready, and makes the take anew."
+PUBLISHED_COPIED = "Copied. Whoever opens it sees this take, and can make their own from its recipe."
+PRIVATE_COPIED = "Copied. It opens this take for you alone: publish it, and others see it too."
 
 
 def download(clip: Clip) -> str:
     """Return the link that saves the clip under a telling name."""
     name = escape(clip.download_name, quote=True)
     return f'<a class="action" id="download" href="{clip.url}" download="{name}">Download</a>'
+
+
+def links(clip: Clip) -> str:
+    """Return the buttons that copy the clip's addresses, which assets/links.js completes by that of the page."""
+    try:
+        recipe = f'data-copy="{escape(link_of(recipe_of(clip.plan, clip.parents, clip.weights)), quote=True)}" '
+        told = RECIPE_COPIED
+    except BadRequest as error:
+        recipe, told = "", str(error)
+    buttons = _copies("Copy recipe link", recipe, told)
+    if clip.run_id is not None:
+        run = f'data-copy="{escape(run_link(clip.run_id), quote=True)}" '
+        buttons += _copies("Copy run link", run, PUBLISHED_COPIED if clip.marks.published else PRIVATE_COPIED)
+    return f'{buttons}<span class="copied" role="status"></span>'
+
+
+def _copies(label: str, link: str, told: str) -> str:
+    return f'<button type="button" class="copies" {link}data-told="{escape(told, quote=True)}">{label}</button>'
 
 
 def notes_and_recipe(clip: Clip) -> str:
@@ -32,11 +57,13 @@ def _notes(notes: Iterable[str]) -> str:
 
 
 def _recipe(clip: Clip) -> str:
-    rows = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in _settings(clip))
+    settings = (*recipe_rows(clip), *clip.facts)
+    rows = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in settings)
     return f'<details class="recipe"><summary>Recipe</summary><dl>{rows}</dl></details>'
 
 
-def _settings(clip: Clip) -> tuple[tuple[str, str], ...]:
+def recipe_rows(clip: Clip) -> tuple[tuple[str, str], ...]:
+    """Return what made a clip, each setting by its name."""
     plan = clip.plan
     return (
         ("Prompt", plan.prompt),
@@ -47,7 +74,6 @@ def _settings(clip: Clip) -> tuple[tuple[str, str], ...]:
         ("Steps", str(plan.steps)),
         ("Guidance", f"{plan.guidance_scale:g}"),
         *_given(clip),
-        *clip.facts,
     )
 
 

@@ -1,22 +1,25 @@
 """What the app owns, whoever looks at it: its jobs, runs, models, and what becomes of a request."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 from PIL import Image
 
 from pipeline.backends.choice import Device
-from pipeline.downloads import not_downloaded
-from pipeline.errors import NotDownloaded, NotFound
-from pipeline.estimate import Speed
+from pipeline.errors import NotDownloaded
 from pipeline.fetches import Fetches
-from pipeline.hub_loras import fetch_lora, find_lora
-from pipeline.jobs import Job, Jobs, JobView
+from pipeline.hub.downloads import commit_of, not_downloaded
+from pipeline.hub.loras import fetch_lora, find_lora
+from pipeline.jobs import Jobs
+from pipeline.library.lineage import parents_in
 from pipeline.memory import Machine
 from pipeline.model_spec import ModelSpec
 from pipeline.models import EMBEDDED, MODELS, default_model, get_model
 from pipeline.plan import Plan, make_plan
+from pipeline.planning.speed import Speed
+from pipeline.queue.job import Job
 from pipeline.quota import gpu_seconds
 from pipeline.request import Request, parse_request, with_sources
 from pipeline.settings import Settings
@@ -24,6 +27,7 @@ from pipeline.store import Store
 from pipeline.ui.rows import Rows
 from pipeline.ui.warmup import WarmUp
 from pipeline.video import read_frames
+from pipeline.visitors import Origin, Viewer, new_key, owner_of
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,17 @@ class House:
         """Whether models can be downloaded: on a Space its owner places them, also on one that only runs the plans."""
         return not (self.settings.on_space or self.settings.space)
 
+    def row(self, task: str, name: str | None) -> ModelSpec:
+        """Return the row of a name where it is offered for a task, or else the one that the task begins with."""
+        return (self.rows.find(task, name) if name else None) or self.rows.start(task)
+
+    def weights(self, spec: ModelSpec) -> str:
+        """Return a mark of the weights that a model has here, nothing where it is not here."""
+        try:
+            return commit_of(spec, self.settings)
+        except NotDownloaded:
+            return ""
+
     def is_here(self, spec: ModelSpec) -> bool:
         """Return whether a model's files are all where plans are run."""
         return self.backend.has(spec)
@@ -68,22 +83,37 @@ class House:
         failed = {fetch.model: fetch.message for fetch in self.fetches.views() if fetch.state == "failed"}
         return failed | ({self.warm_up.failed: self.warm_up.message} if self.warm_up.failed else {})
 
-    def plan(self, asked: dict[str, Any]) -> Plan:
+    def viewer(self, key: str | None) -> Viewer:
+        """Return who has a visitor's key; without one, somebody who owns nothing."""
+        return Viewer(owner_of(key or new_key()), self.settings.at_home)
+
+    def plan(self, asked: dict[str, Any], viewer: Viewer) -> Plan:
         """Check a request and turn it into a plan, at the speed measured on this machine."""
         find = partial(find_lora, settings=self.settings)
-        return self._plan(with_sources(parse_request(asked), self.store.find_source, find))
+        return self._plan(with_sources(parse_request(asked), partial(self.store.find_source, viewer=viewer), find))
 
-    def loras_to_fetch(self, asked: dict[str, Any]) -> str:
+    def loras_to_fetch(self, asked: dict[str, Any], viewer: Viewer) -> str:
         """Return the names of a request's LoRAs that come from the Hub first, nothing where all are here."""
-        return ", ".join(lora.name for lora in self.plan(asked).loras if not lora.file)
+        return ", ".join(lora.name for lora in self.plan(asked, viewer).loras if not lora.file)
 
-    def submit(self, asked: dict[str, Any]) -> Job:
+    def submit(self, asked: dict[str, Any], viewer: Viewer) -> Job:
         """Keep copies of what a request gives, and queue its plan; raise NotDownloaded without its model's files."""
-        fetch = partial(fetch_lora, settings=self.settings)
-        plan = self._plan(with_sources(parse_request(asked), self.store.keep_source, fetch))
+        (plan,), origin = self.prepare([parse_request(asked)], viewer)
+        return self.jobs.submit(plan, origin)
+
+    def prepare(self, requests: Sequence[Request], viewer: Viewer) -> tuple[list[Plan], Origin]:
+        """Keep copies of what requests give, the same ones all of them, and return their plans; raise as `submit`."""
+        self.store.storage.refuse_when_full()
+        keep = cache(partial(self.store.keep_source, viewer=viewer))
+        fetch = cache(partial(fetch_lora, settings=self.settings))
+        plans = [self._plan(with_sources(request, keep, fetch)) for request in requests]
+        self.check_model(plans[0])
+        return plans, Origin(viewer.owner, parents_in(requests[0], partial(self.store.run_of, viewer=viewer)))
+
+    def check_model(self, plan: Plan) -> None:
+        """Raise NotDownloaded where the files of a plan's model are not where plans are run."""
         if not self.is_here(spec := get_model(plan.model)):
             raise self.absent(spec)
-        return self.jobs.submit(plan)
 
     def absent(self, spec: ModelSpec) -> NotDownloaded:
         """Return the error for a model that is not here."""
@@ -93,34 +123,35 @@ class House:
 
     def _plan(self, request: Request) -> Plan:
         spec = get_model(request.model) if request.model else self.spec
-        if spec.name not in self.speeds:
-            self.speeds[spec.name] = self.store.speed(spec, self.settings.space)
-        plan = make_plan(request, spec, self.speeds[spec.name], machine=self.backend.machine())
+        plan = make_plan(request, spec, self.speed(spec), machine=self.backend.machine())
         if self.backend.on_zerogpu:
             gpu_seconds(plan)  # raises what no visitor could be lent
         return plan
 
+    def speed(self, spec: ModelSpec) -> Speed:
+        """Return what a model is measured to do where plans are run."""
+        if spec.name not in self.speeds:
+            self.speeds[spec.name] = self.store.speed(spec, self.settings.space)
+        return self.speeds[spec.name]
+
     def contract(self, plan: Plan) -> str:
-        """Say what comes out of a plan and what it costs, a visitor's quota included."""
+        """Say what comes out of a plan and what it costs, loading its model and a visitor's quota included."""
         if not self.backend.on_zerogpu:
-            return plan.contract()
+            return plan.contract() + self._loading(plan)
         asked = f"{plan.contract()}; asks for {gpu_seconds(plan)} s of your ZeroGPU quota"
         # A visitor is known by the open page; where a Space of one's own is asked, it is this machine that asks.
         return asked if self.settings.space else f"{asked}. Keep this page open until it has a GPU."
 
-    def last_picture(self, run_id: str) -> Image.Image:
+    def _loading(self, plan: Plan) -> str:
+        """Say that a plan's model is not in memory yet, and how long that took lately; loading is in no estimate."""
+        if self.settings.space or self.warm_up.state == "loading" or self.backend.loaded == plan.model:
+            return ""
+        title, speed = get_model(plan.model).title, self.speeds.get(plan.model)
+        seconds = speed.loading(plan.estimate.policy) if speed else None
+        lately = "" if seconds is None else f", about {max(round(seconds), 1)} s"
+        return f"; {title} is loaded first{lately}."
+
+    def last_picture(self, run_id: str, viewer: Viewer) -> Image.Image:
         """Return a run's last frame as it was made, or spliced; raise an OnetakeError without the run."""
-        *_, last = read_frames(self.store.last_frame(self.store.get(run_id)))
+        *_, last = read_frames(self.store.last_frame(self.store.seen(run_id, viewer), viewer))
         return Image.fromarray(last)
-
-    def find_job(self, job_id: str | None) -> Job | None:
-        """Return a job that this process knows, None otherwise."""
-        try:
-            return self.jobs.get(job_id) if job_id else None
-        except NotFound:
-            return None
-
-    def running(self, job_id: str | None) -> JobView | None:
-        """Return a job as it stands, None once it has ended."""
-        job = self.find_job(job_id)
-        return None if job is None or job.snapshot().final else job.snapshot()

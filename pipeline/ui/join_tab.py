@@ -4,15 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import gradio as gr
-from gradio.blocks import Block
 
-from pipeline.models import get_model
-from pipeline.plan import Plan
-from pipeline.segments import Kept
-from pipeline.ui.clip_field import build_clip, offered
+from pipeline.ui.clip_field import build_clip
 from pipeline.ui.composer import Composer, build_examples, build_prompt, build_rest
-from pipeline.ui.controls import Controls, Input
-from pipeline.ui.restyle_tab import with_range
+from pipeline.ui.controls import Input
+from pipeline.ui.restyle_tab import typed_range, with_range
 from pipeline.ui.rows import Rows
 
 TAB = "join"
@@ -48,7 +44,7 @@ def _loop(rows: Rows, inner: gr.Tabs) -> Composer:
     return Composer(
         "loop", prompt, examples, controls, making, own, reshape=_reshape_loop, carries="video", tab=TAB,
         needed=("video",), words_needed=False, words_suffice=True, asks="Give a clip, or say what the loop shows.",
-        inner=inner, restore_own=lambda plan: restore_loop(own, plan) | restore_length(controls, plan),
+        inner=inner, unshape=typed_range,
     )  # fmt: skip
 
 
@@ -64,7 +60,6 @@ def _transition(rows: Rows, inner: gr.Tabs) -> Composer:
     return Composer(
         "transition", prompt, examples, controls, making, own, needed=("first", "second"), carries="first",
         asks="Give two clips, or pictures.", all_needed=True, words_needed=False, tab=TAB, inner=inner,
-        restore_own=lambda plan: restore_transition(own, plan) | restore_length(controls, plan),
     )  # fmt: skip
 
 
@@ -72,30 +67,3 @@ def _reshape_loop(asked: dict[str, Any]) -> dict[str, Any]:
     """Read the range; a clip has a length of its own, words have the slider's and no seam."""
     left_out = ("seconds",) if "video" in asked else ("seam",)
     return with_range({name: value for name, value in asked.items() if name not in left_out})
-
-
-def restore_length(controls: Controls, plan: Plan) -> dict[Block, Any]:
-    """Return the seconds of what was made; where clips are kept around it they decide the rest."""
-    made = sum(part.frames for part in plan.timeline if not isinstance(part, Kept))
-    return {controls.seconds: controls.seconds_of(get_model(plan.model), made / plan.fps), controls.frames: ""}
-
-
-def restore_loop(own: Mapping[str, Input], plan: Plan) -> dict[Block, Any]:
-    """Return the loop's own fields as they made this plan."""
-    kept = [part.excerpt for part in plan.timeline if isinstance(part, Kept)]
-    if not kept:
-        return {own["video"]: None, own["seam"]: "normal", own["range"]: ""}
-    start, end = kept[0].start, kept[0].start + kept[0].frames / plan.fps
-    made = plan.num_frames - kept[0].frames
-    seam = "short" if made < plan.fps * 0.75 else "normal" if made < plan.fps * 1.5 else "long"
-    return {own["video"]: offered(kept[0].file), own["seam"]: seam, own["range"]: f"{start:g}..{end:g}"}
-
-
-def restore_transition(own: Mapping[str, Input], plan: Plan) -> dict[Block, Any]:
-    """Return the transition's own fields as they made this plan."""
-    source = plan.segments[0].source
-    if source is None or source.other is None:
-        return {}
-    return {
-        own["first"]: offered(source.clip.file), own["second"]: offered(source.other.file), own["curve"]: source.curve,
-    }  # fmt: skip

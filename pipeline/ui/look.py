@@ -1,4 +1,4 @@
-"""How the page looks, as options of `launch`: the style sheet, the script, the icon and a bare theme under them."""
+"""How the page looks, as options of `launch`: style sheets, scripts, the icon and a bare theme under them."""
 
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,17 @@ def look(assets: Path) -> dict[str, Any]:
     """Return the launch options; nothing of it comes from another host."""
     return {
         "theme": _theme(),
-        "css_paths": assets / "app.css",
-        "js": (assets / "app.js").read_text("utf-8"),
+        "css_paths": sorted(assets.glob("*.css")),
+        "js": _script(assets),
         "favicon_path": assets / "favicon.png",
         "footer_links": [],
     }
+
+
+def _script(assets: Path) -> str:
+    """Return all scripts as the one function that the page calls."""
+    scripts = (path.read_text("utf-8") for path in sorted(assets.glob("*.js")))
+    return f"() => {{\n{''.join(f'({script})();{chr(10)}' for script in scripts)}}}"
 
 
 def _theme() -> gr.themes.Base:

@@ -8,10 +8,8 @@ from typing import Any
 import gradio as gr
 from gradio.blocks import Block
 from gradio.components import Component
-from gradio.processing_utils import save_file_to_cache
-from gradio.utils import get_upload_folder
 
-from pipeline.adapters import SUFFIX, Adapter, hub_id
+from pipeline.adapters import SUFFIX, hub_id
 from pipeline.errors import BadRequest
 
 
@@ -41,13 +39,10 @@ class LoraField:
                 raise BadRequest("loras", f"{name!r} is no LoRA that was uploaded, and no Hub id. Write {HINT}.")
         return asked
 
-    def restore(self, adapters: Sequence[Adapter]) -> dict[Block, Any]:
-        """Return the values that a plan had; a file that is gone is left out."""
-        own = [adapter for adapter in adapters if hub_id(adapter.name) is None]
-        files = {adapter: path for adapter in own if (path := _offered(adapter.file))}
-        told = [each for each in adapters if each in files or each not in own]
-        lines = [_line(each, files.get(each)) for each in told if each not in files or each.weight != 1]
-        return {self.files: list(files.values()) or None, self.lines: "\n".join(lines)}
+    def fill(self, loras: Sequence[Mapping[str, Any]]) -> dict[Block, Any]:
+        """Return the values that ask for LoRAs: files that the page may read, and Hub ids."""
+        files = [lora["source"] for lora in loras if hub_id(lora["source"]) is None]
+        return {self.files: files or None, self.lines: "\n".join(filter(None, map(_line, loras)))}
 
 
 HINT = "user/name=0.8, or a file's name with a weight"
@@ -65,11 +60,6 @@ def build_lora_field(task: str) -> LoraField:
     return LoraField(files, lines)
 
 
-def _offered(file: str) -> str | None:
-    """Return a copy that the page may read again, None where the file is gone."""
-    return save_file_to_cache(file, get_upload_folder()) if Path(file).is_file() else None
-
-
 def _read_line(line: str) -> tuple[str, float]:
     name, equals, weight = line.rpartition("=")
     if not equals:
@@ -80,6 +70,9 @@ def _read_line(line: str) -> tuple[str, float]:
         raise BadRequest("loras", f"{weight.strip()!r} is no weight. Write a number from -2 to 2.") from None
 
 
-def _line(adapter: Adapter, file: str | None) -> str:
-    name = Path(file).name if file else adapter.name
-    return name if adapter.weight == 1 else f"{name}={adapter.weight:g}"
+def _line(lora: Mapping[str, Any]) -> str:
+    """Return the line that names a LoRA of the Hub, or the weight of a file; nothing for a file as it is."""
+    source, weight = lora["source"], lora.get("weight", 1.0)
+    if hub_id(source) is None:
+        return "" if weight == 1 else f"{Path(source).name}={weight!r}"
+    return source if weight == 1 else f"{source}={weight!r}"

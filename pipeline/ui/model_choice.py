@@ -8,8 +8,8 @@ import gradio as gr
 from gradio.components import Component
 
 from pipeline.errors import OnetakeError
+from pipeline.hub.remembered import accept_licence
 from pipeline.models import EMBEDDED, get_model
-from pipeline.remembered import accept_licence
 from pipeline.ui.composer import Composer
 from pipeline.ui.desk import Desk, refusal
 from pipeline.ui.stage import Updates
@@ -22,9 +22,9 @@ def wire_models(page: gr.Blocks, desk: Desk) -> None:
     choice, around = ModelChoice(desk), [desk.header, *desk.surroundings]
     for composer in desk.composers:
         model = composer.controls.model
-        model.input(partial(choice.choose, composer), [model, desk.job], [*composer.by_row, *around], **AT_ONCE)
-        composer.contract.fetch_model(choice.fetch, desk.job, around, **AT_ONCE)
-        composer.contract.stop_fetching(choice.stop_fetching, desk.job, around, **AT_ONCE)
+        model.input(partial(choice.choose, composer), [model, desk.visitor], [*composer.by_row, *around], **AT_ONCE)
+        composer.contract.fetch_model(choice.fetch, desk.visitor, around, **AT_ONCE)
+        composer.contract.stop_fetching(choice.stop_fetching, desk.visitor, around, **AT_ONCE)
     chosen = {composer.controls.model for composer in desk.composers}
     gr.on([page.load, desk.troubles.change], choice.deselect, chosen, desk.by_row, **AT_ONCE)
 
@@ -35,25 +35,25 @@ class ModelChoice:
 
     desk: Desk
 
-    def choose(self, composer: Composer, name: str, job_id: str | None) -> Updates:
+    def choose(self, composer: Composer, name: str, key: str | None) -> Updates:
         """Set the controls to a model's row, and ask the Hub about one that is not here."""
         spec = get_model(name)
         if self.desk.house.downloads and not self.desk.house.is_here(spec):
             self.desk.house.fetches.ask(spec)
-        return {**composer.follow(spec), **self.desk.stir(job_id)}
+        return {**composer.follow(spec), **self.desk.stir(self.desk.house.viewer(key))}
 
-    def fetch(self, job_id: str | None, event: gr.EventData) -> Updates:
+    def fetch(self, key: str | None, event: gr.EventData) -> Updates:
         """Keep that the licence was accepted, and begin the download; on a Space there is none."""
         spec, house = get_model(event.model), self.desk.house
         if house.downloads and not spec.embedded:
             accept_licence(spec, house.settings)
             house.fetches.start(spec)
-        return self.desk.stir(job_id)
+        return self.desk.stir(self.desk.house.viewer(key))
 
-    def stop_fetching(self, job_id: str | None, event: gr.EventData) -> Updates:
+    def stop_fetching(self, key: str | None, event: gr.EventData) -> Updates:
         """Stop a download; what it has fetched is kept."""
         self.desk.house.fetches.stop(event.model)
-        return self.desk.stir(job_id)
+        return self.desk.stir(self.desk.house.viewer(key))
 
     def deselect(self, values: dict[Component, Any]) -> Updates:
         """Select the embedded model in every tab whose model turned out to be of no use, and say why."""

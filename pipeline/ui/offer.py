@@ -3,7 +3,7 @@
 from html import escape
 
 from pipeline.fetches import Fetch
-from pipeline.hub import gigabytes
+from pipeline.hub.survey import gigabytes
 from pipeline.model_spec import ModelSpec
 from pipeline.ui.screen import bar, time_left
 

@@ -4,59 +4,58 @@ from functools import partial
 from typing import Any
 
 import gradio as gr
-from gradio.events import Dependency
 
 from pipeline.ui.animate_tab import build_animate_tab
 from pipeline.ui.api import add_endpoints
+from pipeline.ui.arrival import wire_links
 from pipeline.ui.composer import Composer
-from pipeline.ui.desk import Desk
+from pipeline.ui.desk import TICK_S, Desk
+from pipeline.ui.doors import build_doors
+from pipeline.ui.drafts_api import add_draft_endpoints
+from pipeline.ui.following import wire_following
 from pipeline.ui.header import header
 from pipeline.ui.house import House
+from pipeline.ui.jobs_api import add_job_endpoints
 from pipeline.ui.join_tab import build_join_tab
 from pipeline.ui.lending import add_lending
+from pipeline.ui.making import wire_making
 from pipeline.ui.model_choice import wire_models
+from pipeline.ui.pages import AT_ONCE
+from pipeline.ui.queue import QUEUE_CLICKS
 from pipeline.ui.restyle_tab import build_restyle_tab
+from pipeline.ui.runs_api import add_run_endpoints
+from pipeline.ui.sheets import wire_sheets
+from pipeline.ui.shelf import Shelf, build_shelf, wire_shelf
 from pipeline.ui.stage import build_stage
 from pipeline.ui.text_tab import build_text_tab
-
-# Clicks on cards reach Python as events with the run's id.
-LIBRARY_CLICKS = """
-element.addEventListener('click', (click) => {
-  const card = click.target.closest('[data-open], [data-follow]');
-  if (!card) return;
-  if (card.dataset.open) trigger('open_run', {run: card.dataset.open});
-  else trigger('follow_job', {job: card.dataset.follow});
-});
-"""
-# Handlers answer the page only: programs use the named endpoint. Watching a job takes no place in a
-# queue, because the jobs have their own.
-PAGE_ONLY: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-AT_ONCE = PAGE_ONLY | {"queue": False}
-FOLLOWING = PAGE_ONLY | {"concurrency_limit": None}
-TICK_SECONDS = 1.5
 
 
 def build_page(house: House) -> gr.Blocks:
     """Return the page over the app's jobs, store and settings."""
     page = gr.Blocks(title="Onetake", analytics_enabled=False, fill_width=True)
     with page:
-        desk = _parts(house)
-        follows = [_wire_arrival(page, desk)]
+        desk, shelf = _parts(house)
+        wire_following(page, desk)
         for composer in desk.composers:
             _wire_contract(page, desk, composer)
-            follows += _wire_making(desk, composer)
-        _wire_stage(desk)
+            wire_making(desk, composer)
         _wire_going_on(desk)
-        _wire_library(desk, follows)
+        wire_shelf(desk, shelf)
+        wire_sheets(page, desk)
         wire_models(page, desk)
+        wire_links(page, desk)
         add_endpoints(house)
+        add_run_endpoints(house)
+        add_job_endpoints(house)
+        add_draft_endpoints(house)
         add_lending(house)
     return page
 
 
-def _parts(house: House) -> Desk:
+def _parts(house: House) -> tuple[Desk, Shelf]:
     top = gr.HTML(header(house), elem_id="top")
     with gr.Column(elem_id="desk"):
+        doors = build_doors()
         with gr.Tabs(elem_id="tabs") as tabs:
             rows = house.rows
             given = (build_text_tab(rows), build_animate_tab(rows), build_restyle_tab(rows))
@@ -64,54 +63,33 @@ def _parts(house: House) -> Desk:
         for composer in composers:
             composer.controls.memory.visible = house.settings.device == "cuda" or bool(house.settings.space)
         stage = build_stage()
-        strip = gr.HTML(elem_id="library", js_on_load=LIBRARY_CLICKS)
-    # The state holds an id that cannot be guessed, so its fixed secret guards nothing: it only lets
-    # a page find its job after the app was restarted.
-    job = gr.BrowserState(None, storage_key="onetake-job", secret="onetake")  # noqa: S106
-    ticker = gr.Timer(TICK_SECONDS)
+        with gr.Column(elem_id="queue"):
+            queue_told = gr.HTML(visible=False)
+            queue = gr.HTML(js_on_load=QUEUE_CLICKS)
+        shelf = build_shelf()
+    # The key cannot be guessed, so the fixed secret guards nothing: it only lets a page find its key after a restart.
+    visitor = gr.BrowserState(None, storage_key="onetake-visitor", secret="onetake")  # noqa: S106
+    ticker, look = gr.Timer(TICK_S), gr.Button(visible="hidden", elem_id="look")
     # Fields that nobody sees: a `gr.State` tells of its change only to events that wait in the queue.
-    pulse, troubles = gr.Textbox("", visible="hidden"), gr.Textbox("", visible="hidden")
-    return Desk(house, tabs, composers, stage, top, strip, job, ticker, pulse, troubles)
+    listing, call, seen, pulse, troubles = (gr.Textbox("", visible="hidden") for _ in range(5))
+    strips, hidden = (queue_told, queue, listing), (call, seen, pulse, troubles)
+    return Desk(house, tabs, composers, stage, top, *strips, visitor, ticker, look, *hidden, doors), shelf
 
 
 def _wire_contract(page: gr.Blocks, desk: Desk, composer: Composer) -> None:
-    promise = {"inputs": set(composer.inputs), "outputs": composer.contract, "trigger_mode": "always_last", **AT_ONCE}
+    # One event for all that changes it: of two, the one about a word that is being typed could answer last.
+    typing = gr.Textbox("", visible="hidden")
+    composer.prompt.focus(None, None, typing, js="() => 'yes'", **AT_ONCE)
+    composer.prompt.blur(None, None, typing, js="() => ''", **AT_ONCE)
+    inputs = {*composer.inputs, desk.visitor, typing}
+    promise = {"inputs": inputs, "outputs": composer.contract, "trigger_mode": "always_last", **AT_ONCE}
     # `change` and not `input`, which a paste does not fire.
-    composer.prompt.change(partial(desk.contract_while_typing, composer), **promise)
-    changes: list[Any] = [part.change for part in composer.inputs if part is not composer.prompt]
-    gr.on([page.load, composer.prompt.blur, desk.pulse.change, *changes], partial(desk.contract, composer), **promise)
-
-
-def _wire_making(desk: Desk, composer: Composer) -> list[Dependency]:
-    outputs = [*desk.outputs, composer.contract, desk.job]
-    making = {"fn": partial(desk.make, composer), "inputs": set(composer.inputs), "outputs": outputs, **FOLLOWING}
-    chosen = [
-        example.chip.click(partial(desk.play_example, composer, example), None, composer.filled_in, **AT_ONCE)
-        for example in composer.examples
-    ]
-    return [composer.make.click(**making), *(choice.then(**making) for choice in chosen)]
-
-
-def _wire_arrival(page: gr.Blocks, desk: Desk) -> Dependency:
-    desk.ticker.tick(desk.tick, [desk.job, desk.stage.shown], [*desk.outputs, *desk.surroundings], **AT_ONCE)
-    arrival: Dependency = page.load(desk.arrive, desk.job, [*desk.outputs, *desk.surroundings], **FOLLOWING)
-    return arrival
-
-
-def _wire_stage(desk: Desk) -> None:
-    desk.stage.stop.click(desk.stop, desk.job, **AT_ONCE)
-    desk.stage.again.click(desk.use_again, desk.stage.shown, desk.restored, **AT_ONCE)
+    changes: list[Any] = [part.change for part in (*composer.inputs, typing)]
+    gr.on([page.load, desk.pulse.change, *changes], partial(desk.promised, composer, typing), **promise)
 
 
 def _wire_going_on(desk: Desk) -> None:
     outputs = [*desk.restored, *(composer.contract for composer in desk.composers)]
-    desk.stage.go_on.click(desk.go_on, desk.stage.shown, outputs, **AT_ONCE)
+    desk.stage.go_on.click(desk.go_on, [desk.stage.shown, desk.visitor], outputs, **AT_ONCE)
     for task, button in desk.stage.carries.items():
-        button.click(partial(desk.carry, task), desk.stage.shown, outputs, **AT_ONCE)
-
-
-def _wire_library(desk: Desk, follows: list[Dependency]) -> None:
-    # Looking at something else ends the watching, not the take.
-    back = desk.library.follow_job(desk.rejoin, desk.job, desk.outputs, cancels=follows, **FOLLOWING)
-    outputs = [*desk.outputs, *desk.surroundings]
-    desk.library.open_run(desk.open_run, desk.job, outputs, cancels=[*follows, back], **AT_ONCE)
+        button.click(partial(desk.carry, task), [desk.stage.shown, desk.visitor], outputs, **AT_ONCE)

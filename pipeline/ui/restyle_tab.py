@@ -5,13 +5,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import gradio as gr
-from gradio.blocks import Block
 
 from pipeline.errors import BadRequest
-from pipeline.plan import Plan
-from pipeline.segments import Kept
 from pipeline.ui import styles
-from pipeline.ui.clip_field import build_clip, offered
+from pipeline.ui.clip_field import build_clip
 from pipeline.ui.composer import Composer, build_examples, build_prompt, build_rest
 from pipeline.ui.controls import Input
 from pipeline.ui.rows import Rows
@@ -39,7 +36,7 @@ def build_restyle_tab(rows: Rows) -> Composer:
     own: dict[str, Input] = {"video": video, "strength": strength, "level": level, "range": part, **words}
     return Composer(
         TASK, prompt, examples, controls, making, own, needed=("video",), carries="video", asks="Give a clip.",
-        restore_own=lambda plan: restore(own, plan) | {controls.frames: ""}, reshape=reshape,
+        reshape=reshape, unshape=unshape,
     )  # fmt: skip
 
 
@@ -63,25 +60,16 @@ def read_range(text: str) -> tuple[float, float]:
     return float(match[1]), float(match[2])
 
 
-def restore(own: Mapping[str, Input], plan: Plan) -> dict[Block, Any]:
-    """Return the task's own fields as they made this plan; the style's words are in the prompt by now."""
-    (segment,) = plan.segments
-    path = segment.source.clip.file if segment.source else ""
-    return {
-        own["video"]: offered(path),
-        own["strength"]: CUSTOM,
-        own["level"]: segment.strength,
-        own["range"]: _range_of(plan),
-        **{own[field]: "" for field in styles.FIELDS},
-    }
+def unshape(asked: dict[str, Any]) -> dict[str, Any]:
+    """Make of a strength and a range what the fields show."""
+    strength = asked.get("strength", "mild")
+    named = {"strength": strength} if isinstance(strength, str) else {"strength": CUSTOM, "level": strength}
+    return typed_range(asked | named)
 
 
-def _range_of(plan: Plan) -> str:
-    if not plan.timeline:
-        return ""
-    start = plan.timeline[0].frames if isinstance(plan.timeline[0], Kept) else 0
-    made = sum(part.frames for part in plan.timeline if not isinstance(part, Kept))
-    return f"{start / plan.fps:g}..{(start + made) / plan.fps:g}"
+def typed_range(asked: dict[str, Any]) -> dict[str, Any]:
+    """Write a range, where there is one, as it is typed."""
+    return asked | ({"range": "..".join(f"{second:.10g}" for second in asked["range"])} if asked.get("range") else {})
 
 
 def _strength() -> tuple[gr.Radio, gr.Slider]:

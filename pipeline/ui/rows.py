@@ -44,10 +44,3 @@ def own_seconds(spec: ModelSpec) -> float:
     """Return the length that a model makes by itself, as far as the slider goes."""
     least, most, _ = seconds_range(spec)
     return min(max((spec.frames - 1) / spec.fps, least), most)
-
-
-def on_the_slider(seconds: float, spec: ModelSpec) -> bool:
-    """Return whether the slider of seconds can show a length."""
-    least, most, step = seconds_range(spec)
-    steps = (seconds - least) / step
-    return least <= seconds <= most and abs(steps - round(steps)) < 1e-6

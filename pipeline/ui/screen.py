@@ -8,8 +8,8 @@ from html import escape
 import numpy as np
 from PIL import Image
 
-from pipeline.jobs import JobView
 from pipeline.plan import Plan
+from pipeline.queue.job import JobView
 from pipeline.ui.clips import Clip
 
 EMPTY = """
@@ -70,7 +70,7 @@ def trouble(message: str) -> str:
 
 def progress(view: JobView) -> str:
     """Show the steps done and the time left, or what else is going on."""
-    return bar(_going_on(view), view.step / view.steps)
+    return bar(going_on(view), view.step / view.steps)
 
 
 def animated(frames: np.ndarray, plan: Plan, clock: float | None = None) -> str:
@@ -91,22 +91,36 @@ def animated(frames: np.ndarray, plan: Plan, clock: float | None = None) -> str:
     return "data:image/webp;base64," + base64.b64encode(target.getvalue()).decode("ascii")
 
 
-def _going_on(view: JobView) -> str:
+def going_on(view: JobView) -> str:
+    """Say in a few words what happens to a job, and how long it goes on as far as that is known."""
+    if view.stopping:
+        return "Stopping after this step"
     if view.place:
-        return f"{view.place} before yours"
-    if view.phase == "waiting" and view.waits_for:
-        return f"Waiting for {view.waits_for}"
-    if view.phase != "denoising":
-        return (view.phase == "loading" and view.note) or PHASES[view.phase]
-    left = "" if view.seconds_left is None else f" · {time_left(view.seconds_left)}"
-    return f"Step {view.step} of {view.steps}{left}"
+        begins = f" · begins in {spoken(view.begins - time.time())}" if view.begins else ""
+        return f"{view.place} before yours{begins}"
+    if view.phase == "waiting":
+        return _waiting(view)
+    if view.phase == "loading":
+        return view.note or PHASES["loading"]
+    left = f" · {time_left(view.seconds)}" if view.ends and view.seconds >= 1 else ""
+    return (f"Step {view.step} of {view.steps}" if view.phase == "denoising" else PHASES[view.phase]) + left
+
+
+def _waiting(view: JobView) -> str:
+    if view.by_page:
+        # Its quota is that of the visitor, who is known by the open page.
+        return f"Waiting for {view.waits_for or 'a GPU'}. Keep this page open until it has one."
+    return f"Waiting for {view.waits_for}" if view.waits_for else PHASES["waiting"]
 
 
 def time_left(seconds: float) -> str:
     """Say how long something goes on."""
-    if seconds < 90:
-        return f"{max(round(seconds), 1)} s left"
-    return f"{round(seconds / 60)} min left"
+    return f"{spoken(seconds)} left"
+
+
+def spoken(seconds: float) -> str:
+    """Say a time as people do."""
+    return f"{max(round(seconds), 1)} s" if seconds < 90 else f"{round(seconds / 60)} min"
 
 
 def bar(words: str, share: float) -> str:

@@ -7,9 +7,10 @@ from typing import Any
 import gradio as gr
 from gradio.blocks import Block
 
-from pipeline.jobs import JobView
-from pipeline.ui import details, screen
+from pipeline.queue.job import JobView
+from pipeline.ui import details, library, screen
 from pipeline.ui.clips import Clip
+from pipeline.ui.family import family_tree
 
 Updates = dict[Block, Any]
 # Where a clip can be carried, by task.
@@ -31,6 +32,9 @@ class Stage:
     again: gr.Button
     go_on: gr.Button
     carries: Mapping[str, gr.Button]
+    links: gr.HTML
+    keeping: gr.HTML
+    family: gr.HTML
     details: gr.HTML
     shown: gr.State
 
@@ -38,7 +42,8 @@ class Stage:
     def outputs(self) -> list[Block]:
         """Everything that a handler may change."""
         running = [self.running, self.progress, self.stop]
-        return [self.screen, *running, self.result, self.download, *self._onward, self.details, self.shown]
+        under = [self.links, self.keeping, self.family, self.details]
+        return [self.screen, *running, self.result, self.download, self.again, *self._onward, *under, self.shown]
 
     @property
     def _onward(self) -> list[gr.Button]:
@@ -51,9 +56,21 @@ class Stage:
             self.running: gr.Row(visible=True),
             self.progress: screen.progress(view),
             self.result: gr.Row(visible=False),
+            self.links: "",
+            self.keeping: "",
+            self.family: "",
             self.details: "",
             self.shown: None,
         }
+
+    def goes_on(self, view: JobView) -> Updates:
+        """Show how long a job takes that is on the stage already."""
+        return {self.progress: screen.progress(view)}
+
+    def lay_out(self, sheet: str, progress: str) -> Updates:
+        """Show a sheet of drafts, and how it goes on as long as it does."""
+        running: Updates = {self.running: gr.Row(visible=bool(progress)), self.progress: progress}
+        return {**self.clear(), self.screen: sheet, **running}
 
     def play(self, clip: Clip) -> Updates:
         """Show a finished clip with everything that can be done with it."""
@@ -62,11 +79,15 @@ class Stage:
             self.running: gr.Row(visible=False),
             self.result: gr.Row(visible=True),
             self.download: details.download(clip),
+            self.again: gr.Button("Make your own" if clip.run_id and not clip.mine else "Use again"),
             self.go_on: gr.Button(visible=clip.run_id is not None),
             **{
                 button: gr.Button(visible=clip.run_id is not None and not (clip.is_picture and task in MOVING))
                 for task, button in self.carries.items()
             },
+            self.links: details.links(clip),
+            self.keeping: library.keeping(clip),
+            self.family: family_tree(clip),
             self.details: details.notes_and_recipe(clip),
             self.shown: clip,
         }
@@ -81,6 +102,9 @@ class Stage:
             self.screen: screen.EMPTY,
             self.running: gr.Row(visible=False),
             self.result: gr.Row(visible=False),
+            self.links: "",
+            self.keeping: "",
+            self.family: "",
             self.details: "",
             self.shown: None,
         }
@@ -95,11 +119,12 @@ def build_stage() -> Stage:
             stop = gr.Button("Stop", elem_id="stop", variant="stop", min_width=90, scale=0)
         with gr.Row(elem_id="result", visible=False) as result:
             download = gr.HTML(elem_id="download-slot")
-            again = _action("Use again", "again", 110)
+            again = _action("Use again", "again", 130)
             go_on = _action("Go on from its end", "go-on", 180)
             carries = {task: _action(label, f"carry-{task}", 90) for task, label in ONWARD.items()}
-        under = gr.HTML(elem_id="details")
-    return Stage(picture, running, progress, stop, result, download, again, go_on, carries, under, gr.State(None))
+        links, keeping = gr.HTML(elem_id="links"), gr.HTML(elem_id="keeping")
+        under = (links, keeping, gr.HTML(elem_id="family"), gr.HTML(elem_id="details"))
+    return Stage(picture, running, progress, stop, result, download, again, go_on, carries, *under, gr.State(None))
 
 
 def _action(label: str, elem_id: str, min_width: int) -> gr.Button:

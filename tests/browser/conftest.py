@@ -6,8 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from app_server import running_app
+from app_server import Server, running_app
 from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from pipeline.store import Store
+from pipeline.visitors import MACHINE
 
 CHROMIUM = shutil.which("chromium")
 ARGS = [
@@ -35,9 +38,14 @@ def chromium() -> str:
 
 
 @pytest.fixture(scope="session")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with running_app(tmp_path_factory.mktemp("studio")) as server:
-        yield server.url
+        yield server
+
+
+@pytest.fixture(scope="session")
+def address(studio: Server) -> str:
+    return studio.url
 
 
 @pytest.fixture(scope="session")
@@ -62,3 +70,13 @@ def page(browser: Browser, address: str, tmp_path: Path) -> Iterator[Page]:
     page.screenshot(path=tmp_path / "last.png")
     context.close()
     assert not faults
+
+
+@pytest.fixture
+def store(studio: Server) -> Iterator[Store]:
+    """The runs of the app. What a test adds belongs to the machine, so everybody sees it: it goes afterwards."""
+    store = Store(studio.home)
+    yield store
+    for run in store.list():
+        if run.owner == MACHINE:
+            shutil.rmtree(run.file.parent)

@@ -38,10 +38,12 @@ def test_a_clip_is_restyled_and_comes_back_with_its_recipe(page: Page, clip: str
 
     page.reload()
     page.get_by_role("button", name="Use again").click()
-    expect(page.locator("#restyle-prompt textarea")).to_have_value("a red ball, at night")
+    expect(page.locator("#restyle-prompt textarea")).to_have_value("a red ball")
     expect(page.locator(".clip-shown video").first).to_be_visible()
+    expect(page.get_by_label("Strong")).to_be_checked()
     page.locator("#styles > button").click()
-    expect(page.locator("#restyle-range input, #restyle-range textarea")).to_have_value("0.5..1.875")
+    expect(page.locator("#restyle-range input, #restyle-range textarea")).to_have_value("0.5..1.5")
+    expect(page.locator("#style-light input, #style-light textarea")).to_have_value("at night")
 
 
 def test_a_style_of_ones_own_is_still_there_after_a_reload(page: Page) -> None:

@@ -39,7 +39,7 @@ def box(page: Page, selector: str) -> FloatRect:
 
 
 def test_nothing_important_needs_scrolling_on_a_desktop(page: Page) -> None:
-    for selector in ("#text-prompt", "#text-make", "#text-contract", "#screen", "#library h2"):
+    for selector in ("#text-prompt", "#text-make", "#text-drafts", "#text-drafts-promise", "#screen", "#library h2"):
         found = box(page, selector)
         assert found["y"] + found["height"] <= 800, selector
 
@@ -69,7 +69,7 @@ def test_every_tab_fits_a_desktop_and_a_phone(page: Page, task: str, tabs: list[
 def test_on_a_phone_the_stage_comes_right_after_the_button(page: Page) -> None:
     page.set_viewport_size({"width": 390, "height": 844})
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    contract, stage = box(page, "#text-contract"), box(page, "#screen")
+    contract, stage = box(page, "#text-drafts-promise"), box(page, "#screen")
     assert 0 <= stage["y"] - (contract["y"] + contract["height"]) < 40
     assert stage["width"] > 340
 

@@ -28,7 +28,7 @@ def test_a_lora_that_was_dropped_is_planned_used_and_restored(page: Page, tmp_pa
     expect(contract).not_to_contain_text("from the Hub")
     page.locator("#text-make").click()
     expect(page.locator(".screen.is-done figcaption q")).to_have_text("a golden moon and a ball")
-    page.get_by_text("Recipe").click()
+    page.get_by_text("Recipe", exact=True).click()
     expect(page.locator(".recipe")).to_contain_text("ink.safetensors × 0.5")
 
     page.reload()
@@ -59,6 +59,6 @@ def test_a_lora_of_the_hub_is_fetched_in_sight_and_then_used(browser: Browser, t
             expect(contract).to_contain_text("Fetching user/inks from the Hub…")
             expect(page.locator(".screen.is-done figcaption q")).to_have_text("a red ball")
             expect(contract).to_contain_text("user/inks:ink.safetensors listens to: golden moon.")
-            page.get_by_text("Recipe").click()
+            page.get_by_text("Recipe", exact=True).click()
             expect(page.locator(".recipe")).to_contain_text("user/inks:ink.safetensors × 0.5")
             page.close()

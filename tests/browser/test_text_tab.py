@@ -37,11 +37,11 @@ def test_a_sentence_becomes_a_video(page: Page) -> None:
     make(page)
     expect(page.locator(".is-preview")).to_have_attribute("src", re.compile("^data:image/webp"))
     expect(page.locator("#progress")).to_contain_text(re.compile(r"Step \d+ of 25 · \d+ s left"))
-    expect(page.locator("#text-make")).to_be_disabled()
+    expect(page.locator("#text-make")).to_have_text("Make another")
     wait_for_clip(page, "a green cube falls onto sand")
     assert page.locator("video.take").evaluate(SIZE) == [160, 96]
     assert page.locator("video.take").evaluate("video => !video.paused && video.loop && video.muted")
-    expect(page.locator("#text-make")).to_be_enabled()
+    expect(page.locator("#text-make")).to_have_text("Make video")
     expect(page.locator("#stop")).to_be_hidden()
 
 
@@ -150,7 +150,7 @@ def test_the_library_plays_opens_and_leads_back_to_the_running_take(page: Page) 
     expect(earlier.locator("video")).to_have_count(1)
     earlier.click()
     wait_for_clip(page, "a blue ball stays on snow")
-    page.locator(".card[data-follow]").click()
+    page.locator(".job [data-follow]").click()
     expect(page.locator(".screen.is-running figcaption q")).to_have_text("a red cube turns on grass")
     page.locator("#stop").click()
     wait_for_clip(page, "a red cube turns on grass")

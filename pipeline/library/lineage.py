@@ -1,0 +1,70 @@
+"""What a run was made from and what was made from it, as far as somebody may see."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from pipeline.errors import NotFound
+from pipeline.library.runs import Run
+from pipeline.request import Request, sources_of
+from pipeline.visitors import Parent
+
+# Of a long history, the generations and the runs of each that fit under a stage.
+GENERATIONS = 3
+ABREAST = 4
+
+See = Callable[[str], Run | None]
+Next = Callable[[Run], Sequence[Parent]]
+
+
+# How what a task makes descends from the runs that it was given.
+DESCENDS = {
+    "animate": "animated from",
+    "restyle": "restyled from",
+    "transition": "blended from",
+    "loop": "looped from",
+}
+
+
+@dataclass(frozen=True)
+class Kin:
+    """A run in a tree: how the younger one of it and its neighbour came about, and what lies beyond."""
+
+    run: Run
+    how: str
+    beyond: "Branches"
+
+
+@dataclass(frozen=True)
+class Branches:
+    """Runs beside each other in a tree, and how many more there are."""
+
+    kin: tuple[Kin, ...] = ()
+    more: int = 0
+
+
+def branches(run: Run, see: See, beyond: Next, generations: int = GENERATIONS) -> Branches:
+    """Return what `beyond` leads to from a run, and on from there; what `see` returns None for is not there."""
+    seen = [(other, each.how) for each in beyond(run) if (other := see(each.run))]
+    if not generations:
+        return Branches(more=len(seen))
+    kin = (Kin(other, how, branches(other, see, beyond, generations - 1)) for other, how in seen[:ABREAST])
+    return Branches(tuple(kin), max(len(seen) - ABREAST, 0))
+
+
+def those_seen(kin: Iterable[Parent], see: Callable[[str], object]) -> tuple[Parent, ...]:
+    """Return those whose runs can be seen; `see` raises NotFound for the others."""
+    return tuple(each for each in kin if _is_seen(each.run, see))
+
+
+def _is_seen(run_id: str, see: Callable[[str], object]) -> bool:
+    try:
+        see(run_id)
+    except NotFound:
+        return False
+    return True
+
+
+def parents_in(request: Request, run_of: Callable[[str], Run | None]) -> tuple[Parent, ...]:
+    """Return the runs that a request was given, each once; `run_of` tells which run a file is."""
+    runs = [run_of(path) for path in sources_of(request)]
+    return tuple(Parent(run_id, DESCENDS[request.task]) for run_id in dict.fromkeys(run.id for run in runs if run))

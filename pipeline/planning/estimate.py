@@ -1,0 +1,106 @@
+"""What a plan costs: seconds from its work and the speed of the machine, memory from where the weights lie."""
+
+from dataclasses import dataclass, replace
+
+from pipeline.frames import LEAD, decode_windows
+from pipeline.memory import SAYS, Placement, Policy, Work
+from pipeline.model_spec import ModelSpec
+from pipeline.planning.delivery import Pass, passes_flops, tokens_of
+from pipeline.planning.speed import MARGINS, Amounts, Speed
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a plan is going to cost, loading left out, and where its weights lie meanwhile (see memory.Placement).
+
+    Memory and tokens are those of its largest pass; `memory_mb` are on the card, or in memory without one; `wanted` is
+    the policy where one was asked for. Of the seconds, `denoise` go into the steps and `after` into decoding and
+    writing what comes out; `measured` tells whether finished runs say so, and `margin` how far off they were.
+    """
+
+    seconds: float
+    memory_mb: int
+    tokens: int
+    policy: Policy = "whole"
+    beside: bool = True
+    tiled: bool = False
+    on_card: bool = False
+    wanted: Policy | None = None
+    denoise: float = 0.0
+    after: float = 0.0
+    measured: bool = False
+    margin: float = MARGINS[1]
+
+    def spoken(self) -> str:
+        """Say in a few words what it costs."""
+        time = f"{max(round(self.seconds), 1)} s" if self.seconds < 90 else f"{round(self.seconds / 60)} min"
+        weights = f" of the card, {SAYS[self.policy]}" if self.on_card else ""
+        return f"about {time}, {self.memory_mb:,} MB{weights}"
+
+
+@dataclass(frozen=True)
+class Making:
+    """A segment of so many frames, made in one or two passes at a guidance scale, and what becomes of it.
+
+    `given` are frames that it is made from, `written` the megapixels of the file; `kind` is the task and whatever else
+    makes runs unlike. A `rolled` segment is decoded among neighbours on both sides.
+    """
+
+    frames: int
+    passes: tuple[Pass, ...]
+    guidance_scale: float
+    given: int
+    written: float
+    kind: str = "text"
+    rolled: bool = False
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """The (width, height) in pixels that come out."""
+        return self.passes[-1].size
+
+    def work(self, spec: ModelSpec) -> Work:
+        """Return what its largest pass is to a model at once."""
+        upsampler = spec.upsampler.memory_mb if spec.upsampler and len(self.passes) > 1 else 0
+        return Work(tokens_of(spec, self.frames, self.size), self.size[0] * self.size[1], upsampler)
+
+
+def default_speed(spec: ModelSpec) -> Speed:
+    """Return the registry's guess, for a machine that has not run the model yet."""
+    return Speed(spec.gflops_per_second, spec.decode_megapixels_per_second)
+
+
+def amounts_of(spec: ModelSpec, made: Making) -> Amounts:
+    """Return how much work a making is."""
+    width, height = made.size
+    latents = (made.frames - 1) // spec.frame_grid + 1 + (2 * LEAD if made.rolled else 0)
+    windows = decode_windows(latents, spec.frame_grid, spec.windows.keep, spec.windows.context)
+    decoded = sum((window.stop - window.start - 1) * spec.frame_grid + 1 for window in windows)
+    return Amounts(
+        made.kind,
+        made.size,
+        sum(len(each.levels) for each in made.passes),
+        passes_flops(spec, made.frames, made.passes, made.guidance_scale) / 1e9,
+        made.given * width * height / 1e6,
+        decoded * width * height / 1e6,
+        made.written,
+    )
+
+
+def estimate(spec: ModelSpec, made: Making, speed: Speed, placement: Placement, wanted: Policy | None) -> Estimate:
+    """Return the costs at a speed, with the weights placed so."""
+    where = (placement.policy, placement.beside, placement.tiled, placement.on_card)
+    return timed(Estimate(0.0, placement.memory_mb, made.work(spec).tokens, *where, wanted), spec, made, speed)
+
+
+def timed(costs: Estimate, spec: ModelSpec, made: Making, speed: Speed) -> Estimate:
+    """Return costs with the seconds of a making at a speed."""
+    takes = speed.seconds(amounts_of(spec, made), costs.policy)
+    return replace(
+        costs,
+        seconds=round(takes.total, 2),
+        denoise=round(takes.denoise, 2),
+        after=round(takes.decode + takes.encode, 2),
+        measured=speed.known(costs.policy),
+        margin=round(speed.margin(costs.policy), 2),
+    )

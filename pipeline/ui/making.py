@@ -1,0 +1,84 @@
+"""From a press of the button, or of an example, to a job."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from html import escape
+from typing import Any
+
+import gradio as gr
+from gradio.components import Component
+
+from pipeline.errors import OnetakeError
+from pipeline.ui.composer import Composer
+from pipeline.ui.desk import Desk, refusal
+from pipeline.ui.pages import AT_ONCE, ON_ZEROGPU, Seen, called
+from pipeline.ui.stage import Updates
+from pipeline.visitors import new_key
+
+
+def wire_making(desk: Desk, composer: Composer) -> None:
+    """Connect a tab's button and its examples."""
+    # It changes where something has to be fetched first, which is said before it is done.
+    fetching = gr.Textbox("", visible="hidden")
+    maker = Maker(desk, composer, fetching)
+    outputs = [*desk.outputs, *desk.surroundings, composer.contract, desk.visitor, fetching]
+    lent = desk.house.settings.on_zerogpu
+    making: dict[str, Any] = {"inputs": {*composer.inputs, desk.visitor, desk.seen}, "outputs": outputs}
+    making |= ON_ZEROGPU if lent else AT_ONCE
+    make, fetch = (maker.make_and_stay, maker.fetch_and_stay) if lent else (maker.make, maker.fetch_and_make)
+    composer.make.click(make, **making)
+    fetching.change(fetch, **making)
+    for example in composer.examples:
+        chosen = example.chip.click(partial(desk.play_example, composer, example), None, composer.filled_in, **AT_ONCE)
+        chosen.then(make, **making)
+
+
+@dataclass(frozen=True)
+class Maker:
+    """What a tab's button does."""
+
+    desk: Desk
+    composer: Composer
+    fetching: gr.Textbox
+
+    def make(self, values: dict[Component, Any], request: gr.Request) -> Updates:
+        """Submit a take and have it followed; what is refused is said under the button."""
+        return next(self.make_and_stay(values, request))
+
+    def fetch_and_make(self, values: dict[Component, Any], request: gr.Request) -> Updates:
+        """Fetch what a take needs, and submit it."""
+        return next(self.fetch_and_stay(values, request))
+
+    def make_and_stay(self, values: dict[Component, Any], request: gr.Request) -> Iterator[Updates]:
+        """Submit a take, and stay until it has begun."""
+        asked, key = self._asked(values), values[self.desk.visitor] or new_key()
+        try:
+            fetched = self.desk.house.loras_to_fetch(asked, self.desk.house.viewer(key))
+        except OnetakeError as error:
+            yield {self.composer.contract: refusal(error)}
+            return
+        if fetched:
+            said = f'<p class="promise">Fetching {escape(fetched)} from the Hub…</p>'
+            yield {self.desk.visitor: key, self.composer.contract: said, self.fetching: called("")}
+        else:
+            yield from self._submit(values, key, request)
+
+    def fetch_and_stay(self, values: dict[Component, Any], request: gr.Request) -> Iterator[Updates]:
+        """Fetch what a take needs, submit it, and stay until it has begun."""
+        yield from self._submit(values, values[self.desk.visitor] or new_key(), request)
+
+    def _submit(self, values: dict[Component, Any], key: str, request: gr.Request) -> Iterator[Updates]:
+        viewer = self.desk.house.viewer(key)
+        try:
+            job = self.desk.house.submit(self._asked(values), viewer)
+        except OnetakeError as error:
+            yield {self.composer.contract: refusal(error)}
+            return
+        said: Updates = {self.desk.visitor: key, self.composer.contract: self.desk.contract(self.composer, values)}
+        seen = Seen.read(values[self.desk.seen])
+        yield said | self.desk.jobs_of(viewer) | self.desk.follow_new(job.id, viewer, seen, request.session_hash)
+        job.wait_until_begun()
+
+    def _asked(self, values: dict[Component, Any]) -> dict[str, Any]:
+        return self.composer.read(values, self.composer.words(values))
