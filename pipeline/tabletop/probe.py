@@ -139,7 +139,7 @@ def train_probe(parts: list[Examples], steps: int, batch: int = 64, world: str =
         optimizer.step()
         schedule.step()
         if step % 100 == 0:
-            print(f"step {step} loss {float(loss):.3f}", flush=True)
+            print(f"step {step} loss {loss.item():.3f}", flush=True)
     return probe.eval()
 
 
