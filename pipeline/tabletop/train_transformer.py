@@ -35,7 +35,10 @@ HALF_SHARES_LEARNED: Final = ((0.3, 0.3), (0.8, 0.1), (1.0, 0.0))
 """The same for a training that goes on from trained weights: solids are a latent or two across at half the side."""
 
 EVERY: Final = 250
-"""Steps between checkpoints, rows of the curve, and looks for new clips."""
+"""Steps between rows of the curve, and looks for new clips; a checkpoint comes with each."""
+
+SAVED_EVERY: Final = 180.0
+"""Seconds, at most, between checkpoints: on a busy machine a row can take a quarter of an hour."""
 
 JUDGED_SIGMAS: Final = (0.3, 0.7, 0.9, 0.97, 0.99)
 
@@ -225,7 +228,7 @@ def train_transformer(vae: AutoencoderKLLTXVideo, work: Path, minutes: float, sh
     )
     small, full = (LatentLibrary(vae, work, half, shape.world) for half in (True, False))
     held_out = held_out_sample(vae, world=shape.world)
-    clock, smooth, share = training.clock, 1.0, 0.0
+    clock, smooth, share, saved = training.clock, 1.0, 0.0, training.clock.elapsed
     learned = bool(shape.start) and not shape.new_text
     rates = GOING_ON if learned else Rates()
     while clock.progress < 1:
@@ -246,7 +249,9 @@ def train_transformer(vae: AutoencoderKLLTXVideo, work: Path, minutes: float, sh
             row = {"step": clock.step, "minutes": round(clock.elapsed / 60, 2), "loss": smooth}
             judged = {"held_out": judge(model, held_out), "deaf": judge(model, with_other_captions(held_out))}
             log_curve(work / "transformer.jsonl", {**row, **judged})
+        if clock.step % EVERY == 0 or clock.progress >= 1 or clock.elapsed - saved > SAVED_EVERY:
             training.save(work / "transformer.pt")
+            saved = clock.elapsed
     for name, module in modules.items():
         module.load_state_dict(training.averages[name].values)
     return model
