@@ -15,7 +15,7 @@ import torch
 from diffusers import AutoencoderKLLTXVideo
 from torch import Tensor
 
-from pipeline.tabletop.claims import CLAIMS, draw_claim, holds
+from pipeline.tabletop.claims import CLAIMS, HIDDEN, draw_claim, holds
 from pipeline.tabletop.network import to_frames, to_pixels
 from pipeline.tabletop.physics import recoloured
 from pipeline.tabletop.probe import load_autoencoder, through
@@ -42,6 +42,13 @@ def in_other_colour(program: Program, index: int) -> Program:
     return recoloured(program, index, other(program.solids[index].colour, COLOURS))
 
 
+def in_other_shape(program: Program, index: int) -> Program:
+    """The program with one solid in another shape."""
+    solids = list(program.solids)
+    solids[index] = replace(solids[index], shape=other(solids[index].shape, SHAPES))
+    return replace(program, solids=tuple(solids))
+
+
 def then(program: Program, changed: Program) -> Tensor:
     """A clip that goes on, from its middle, as that of another program."""
     half = program.frames // 2
@@ -60,8 +67,9 @@ def slowed(clip: Tensor) -> Tensor:
 
 
 WRONG: Final[dict[str, Callable[[Program], Tensor]]] = {
-    "same colour after 8 hidden frames": lambda p: then(p, in_other_colour(p, 0)),
-    "same solid after 8 hidden frames": lambda p: then(p, with_first(p, shape=other(p.solids[0].shape, SHAPES))),
+    **{f"same colour after {k} hidden frames": lambda p: then(p, in_other_colour(p, 0)) for k in HIDDEN},
+    **{f"same solid after {k} hidden frames": lambda p: then(p, in_other_shape(p, 0)) for k in HIDDEN},
+    "second object": lambda p: render(in_other_colour(p, 1)),
     "resting solid unchanged after something passed": lambda p: then(p, in_other_colour(p, 1)),
     "pushed solid moves only after contact": lambda p: render(p).flip(0),
     "mirrored colour": lambda p: above(p, in_other_colour(p, 0)),

@@ -5,12 +5,13 @@
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Final
 
 from torch import Tensor
 
+from pipeline.tabletop.camera import CAMERA_DISTANCE
 from pipeline.tabletop.orbits import fit_orbit
 from pipeline.tabletop.outlines import read_shape
 from pipeline.tabletop.physics import fit_law, floats, mirrored_colour, shadow_seen
@@ -18,7 +19,7 @@ from pipeline.tabletop.scenes import draw_kind
 from pipeline.tabletop.stories import heading
 from pipeline.tabletop.trackers import Reading, colour_at, first_move, first_touch, read
 from pipeline.tabletop.truth import contact_frame, hidden, middles, shadow_side, visible_share
-from pipeline.tabletop.world import Program, held_out
+from pipeline.tabletop.world import FPS, Program, held_out
 
 FEWEST: Final = 2
 """Frames in which something must be seen to be told."""
@@ -44,7 +45,7 @@ SAME_SIZE: Final = 1.3
 class Claim:
     """What is claimed: the kind of scene and which of them, whether a clip's reading keeps to it, and how it is asked.
 
-    `unsaid` is what the prompt leaves out, so that only given first frames can show it.
+    `unsaid` is what the prompt leaves out, so that only given first frames can show it; `given` says how many are.
     """
 
     kind: str
@@ -52,6 +53,8 @@ class Claim:
     fits: Callable[[Program], bool]
     holds: Callable[[Reading], bool]
     unsaid: frozenset[str] = frozenset()
+    given: int = 0
+    change: Callable[[Program], Program] = lambda program: program
 
 
 def tells_itself_apart(program: Program) -> bool:
@@ -59,6 +62,26 @@ def tells_itself_apart(program: Program) -> bool:
     alike = {"grass": ("green",), "water": ("blue", "cyan"), "sand": ("yellow", "orange")}.get(program.floor, ())
     colours = {solid.colour for solid in program.solids}
     return not colours & {"white", *alike} and colours not in ALIKE and not program.fog
+
+
+def hides_for(program: Program, frames: int) -> Program:
+    """A solid that passes behind a wall, the wall as wide as it takes to hide it for about so many frames."""
+    if not program.wall:
+        return program
+    solid = program.solids[0]
+    near = (CAMERA_DISTANCE - program.wall.z) / (CAMERA_DISTANCE - solid.z)
+    half_width = near * (solid.size + 0.5 * frames * solid.speed / FPS)
+    return replace(program, wall=replace(program.wall, half_width=half_width))
+
+
+def second_right(reading: Reading) -> bool:
+    """Whether the second solid is there in half of the frames or more, in its colour and shape."""
+    track, solid = reading.tracks[1], reading.program.solids[1]
+    frames = track.whole.nonzero().flatten().tolist()
+    if 2 * len(frames) < reading.program.frames:
+        return False
+    colours, shapes = [colour_at(reading, 1, f) for f in frames], [read_shape(track.pieces[f]) for f in frames]
+    return (most(colours), most([*shapes])) == (solid.colour, solid.shape)
 
 
 def after_hiding(reading: Reading) -> list[int]:
@@ -168,15 +191,38 @@ def pushes_within(program: Program) -> bool:
     return frame is not None and 3 < frame < program.frames - 4
 
 
+HIDDEN: Final = (1, 2, 4, 8)
+"""For how many frames, or a quarter more, what is claimed to be permanent is hidden."""
+
+GIVEN: Final = 5
+"""Frames that show what the words leave out."""
+
+
+def permanence(frames: int, unsaid: str, keeps: Callable[[Reading], bool]) -> Claim:
+    """That a solid hidden for so many frames comes out as it went in."""
+
+    def fits(program: Program) -> bool:
+        gone = hidden(program, 0)
+        return frames <= int(gone.sum()) <= frames + frames // 4 and int(gone.nonzero()[0]) > GIVEN
+
+    def change(program: Program) -> Program:
+        return hides_for(program, frames)
+
+    return Claim("behind", 33 if frames >= 8 else 17, fits, keeps, frozenset({unsaid}), GIVEN, change)
+
+
+def clears_later(program: Program) -> bool:
+    """Whether a solid passes well before another, which is in full view while the frames are given."""
+    share = visible_share(program)[1]
+    return bool(share.amin() < 0.7) and bool((share[:GIVEN] > 0.99).all())
+
+
 CLAIMS: Final = {
-    "same colour after 8 hidden frames": Claim(
-        "behind", 33, lambda p: int(hidden(p, 0).sum()) >= 8, same_colour, frozenset({"colour"})
-    ),
-    "same solid after 8 hidden frames": Claim(
-        "behind", 33, lambda p: int(hidden(p, 0).sum()) >= 8, same_solid, frozenset({"solid"})
-    ),
+    **{f"same colour after {k} hidden frames": permanence(k, "colour", same_colour) for k in HIDDEN},
+    **{f"same solid after {k} hidden frames": permanence(k, "solid", same_solid) for k in HIDDEN},
+    "second object": Claim("plain", 17, lambda p: len(p.solids) == 2 and p.camera == "stands", second_right),
     "resting solid unchanged after something passed": Claim(
-        "passes", 17, lambda p: bool(visible_share(p)[1].amin() < 0.7), unchanged, frozenset({"colour"})
+        "passes", 17, clears_later, unchanged, frozenset({"colour"}), GIVEN
     ),
     "pushed solid moves only after contact": Claim("pushes", 17, pushes_within, pushed_on_contact),
     "mirrored colour": Claim("plain", 17, lambda p: stands_alone(p, "stays", True), mirror_right),
@@ -195,7 +241,7 @@ def draw_claim(name: str, count: int) -> list[Program]:
     claim, rng = CLAIMS[name], Random(f"claim {name}")
     programs: list[Program] = []
     while len(programs) < count:
-        program = draw_kind(rng, claim.kind, (128, 128), claim.frames)
+        program = claim.change(draw_kind(rng, claim.kind, (128, 128), claim.frames))
         if held_out(program) and tells_itself_apart(program) and claim.fits(program):
             programs.append(program)
     return programs
