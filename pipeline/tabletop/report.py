@@ -192,7 +192,8 @@ def write_report(folder: Path, rows: list[Row], judged: list[Judged], settings: 
         f"{settings['guidance']:g}. The seven figures at the top are of scenes of one solid: an attribute counts as "
         "right where the probe reads in the clip what the prompt says. The others are told by colour and place, each "
         "on scenes made for it; where something is hidden, or passed, the prompt leaves out what it is, and only the "
-        "five first frames, which are given, show it. Intervals are 95 %: Wilson's for shares, by normal theory for means.",
+        "five first frames, which are given, show it. Intervals are 95 %: Wilson's for shares, by normal theory for "
+        "means.",
         "",
         "Renders through the autoencoder are the most that a model of these latents could show. Frozen and shuffled "
         "clips must fail where motion is judged, and clips of other prompts tell what chance is worth.",
