@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Final
 
 import torch
@@ -74,14 +75,18 @@ def mirrored_colour(reading: Reading, index: int) -> str | None:
     if not len(used):
         return None
     found = below(reading.segments.pixels[used], track.pieces[used]).mean(0)
-    still = replace(program, frames=1)
-    looks = [read(render(look), look) for look in (recoloured(still, index, colour) for colour in COLOURS)]
     none = below(reading.segments.seen.empty[:1], track.pieces[used[:1]])
-    known = torch.cat(
-        [*(below(look.segments.pixels, look.tracks[index].pieces) for look in looks), none, none * SHADED]
-    )
+    known = torch.cat([mirrored_looks(program, index), none, none * SHADED])
     best = int((known - found).norm(dim=1).argmin())
     return COLOURS[best] if best < len(COLOURS) else None
+
+
+@lru_cache(maxsize=8)
+def mirrored_looks(program: Program, index: int) -> Tensor:
+    """What water shows below a solid of each colour, (colours, 3)."""
+    still = replace(program, frames=1)
+    looks = [read(render(look), look) for look in (recoloured(still, index, colour) for colour in COLOURS)]
+    return torch.cat([below(look.segments.pixels, look.tracks[index].pieces) for look in looks])
 
 
 def recoloured(program: Program, index: int, colour: str) -> Program:
