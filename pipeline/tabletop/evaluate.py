@@ -124,7 +124,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m pipeline.tabletop.evaluate", description=__doc__)
     parser.add_argument("--model", type=Path, default=Path("assets/tabletop"))
     parser.add_argument("--programs", type=int, default=PROGRAMS, help="plain ones; each other suite has its share")
-    parser.add_argument("--full", action="store_true", help=f"{PROGRAMS_IN_FULL} programs: some hours")
+    parser.add_argument("--full", action="store_true", help=f"{PROGRAMS_IN_FULL} plain programs")
     parser.add_argument("--steps", type=int, default=Sampling.steps)
     parser.add_argument("--guidance", type=float, default=Sampling.guidance)
     parser.add_argument("--seed", type=int, default=Sampling.seed)
