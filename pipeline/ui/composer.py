@@ -32,12 +32,14 @@ class Example:
 class Making:
     """The button, and under it: what went wrong with a model, and the contract or a model's offer.
 
-    Beside it is another one for drafts, with the number of their seeds, and what would come of it.
+    Beside it is another one for drafts, with the number of their seeds, and what would come of it. `refused` says to
+    the contract what the button was refused last, and for what.
     """
 
     make: gr.Button
     told: gr.HTML
     contract: gr.HTML
+    refused: gr.Textbox
     drafts: gr.Button
     seeds: gr.Dropdown
     promise: gr.HTML
@@ -86,6 +88,11 @@ class Composer:
         return self.making.contract
 
     @property
+    def refused(self) -> gr.Textbox:
+        """Return what the button was refused last, as a word that nobody sees."""
+        return self.making.refused
+
+    @property
     def by_row(self) -> list[Block]:
         """Return what changes where another model is chosen."""
         return [*self.controls.by_row, self.told]
@@ -121,6 +128,10 @@ class Composer:
     def words(self, values: Values) -> str:
         """Return the prompt; in a tab that was never opened it is not even empty."""
         return values[self.prompt] or ""
+
+    def asked(self, values: Values) -> list[Any]:
+        """Return what stands in everything that decides a take, as it was put in."""
+        return [values[part] for part in self.inputs]
 
     def read(self, values: Values, prompt: str) -> dict[str, Any]:
         """Return the fields of a request; a field of the task's own that is empty is left out."""
@@ -191,8 +202,9 @@ def build_rest(
         drafts, seeds = _drafts(task)
     told = gr.HTML(visible=False, elem_id=f"{task}-told", elem_classes="the-contract")
     contract = gr.HTML(elem_id=f"{task}-contract", elem_classes="the-contract", js_on_load=OFFER_CLICKS)
+    refused = gr.Textbox("", visible="hidden")
     promise = gr.HTML(elem_id=f"{task}-drafts-promise", elem_classes="the-contract")
-    return controls, Making(make, told, contract, drafts, seeds, promise)
+    return controls, Making(make, told, contract, refused, drafts, seeds, promise)
 
 
 def _drafts(task: str) -> tuple[gr.Button, gr.Dropdown]:

@@ -26,7 +26,7 @@ from pipeline.ui.drafting import seconds_to_finish
 from pipeline.ui.header import header
 from pipeline.ui.house import House
 from pipeline.ui.offer import licence, offer
-from pipeline.ui.pages import ON_SHEET, Pages, Seen, called, named
+from pipeline.ui.pages import ON_SHEET, Pages, Refused, Seen, called, named
 from pipeline.ui.queue import queue_cards
 from pipeline.ui.stage import Stage, Updates
 from pipeline.visitors import Viewer
@@ -103,8 +103,10 @@ class Desk:
         return self._contract(composer, values, composer.words(values))
 
     def promised(self, composer: Composer, typing: Component, values: dict[Component, Any]) -> str:
-        """Say the same, but do not judge a word that is being typed."""
-        words = composer.words(values)
+        """Say the same, but do not judge a word that is being typed, and say again what was refused to the button."""
+        words, refused = composer.words(values), Refused.read(values[composer.refused])
+        if refused.still(composer.asked(values)):
+            return refusal(refused.why)
         return self._contract(composer, values, words.rpartition(" ")[0] if values[typing] else words)
 
     def _contract(self, composer: Composer, values: dict[Component, Any], prompt: str) -> str:
@@ -262,6 +264,6 @@ class Desk:
         }
 
 
-def refusal(error: OnetakeError) -> str:
+def refusal(error: OnetakeError | str) -> str:
     """Return the line that says why nothing is made and what to do."""
     return f'<p class="refusal" role="alert">{escape(str(error))}</p>'

@@ -12,7 +12,7 @@ from gradio.components import Component
 from pipeline.errors import OnetakeError
 from pipeline.ui.composer import Composer
 from pipeline.ui.desk import Desk, refusal
-from pipeline.ui.pages import AT_ONCE, ON_ZEROGPU, Seen, called
+from pipeline.ui.pages import AT_ONCE, ON_ZEROGPU, Refused, Seen, called
 from pipeline.ui.stage import Updates
 from pipeline.visitors import new_key
 
@@ -22,7 +22,7 @@ def wire_making(desk: Desk, composer: Composer) -> None:
     # It changes where something has to be fetched first, which is said before it is done.
     fetching = gr.Textbox("", visible="hidden")
     maker = Maker(desk, composer, fetching)
-    outputs = [*desk.outputs, *desk.surroundings, composer.contract, desk.visitor, fetching]
+    outputs = [*desk.outputs, *desk.surroundings, composer.contract, composer.refused, desk.visitor, fetching]
     lent = desk.house.settings.on_zerogpu
     making: dict[str, Any] = {"inputs": {*composer.inputs, desk.visitor, desk.seen}, "outputs": outputs}
     making |= ON_ZEROGPU if lent else AT_ONCE
@@ -52,11 +52,11 @@ class Maker:
 
     def make_and_stay(self, values: dict[Component, Any], request: gr.Request) -> Iterator[Updates]:
         """Submit a take, and stay until it has begun."""
-        asked, key = self._asked(values), values[self.desk.visitor] or new_key()
+        key = values[self.desk.visitor] or new_key()
         try:
-            fetched = self.desk.house.loras_to_fetch(asked, self.desk.house.viewer(key))
+            fetched = self.desk.house.loras_to_fetch(self._asked(values), self.desk.house.viewer(key))
         except OnetakeError as error:
-            yield {self.composer.contract: refusal(error)}
+            yield self._refused(values, error)
             return
         if fetched:
             said = f'<p class="promise">Fetching {escape(fetched)} from the Hub…</p>'
@@ -73,12 +73,17 @@ class Maker:
         try:
             job = self.desk.house.submit(self._asked(values), viewer)
         except OnetakeError as error:
-            yield {self.composer.contract: refusal(error)}
+            yield self._refused(values, error)
             return
-        said: Updates = {self.desk.visitor: key, self.composer.contract: self.desk.contract(self.composer, values)}
+        contract = self.desk.contract(self.composer, values)
+        said: Updates = {self.desk.visitor: key, self.composer.contract: contract, self.composer.refused: ""}
         seen = Seen.read(values[self.desk.seen])
         yield said | self.desk.jobs_of(viewer) | self.desk.follow_new(job.id, viewer, seen, request.session_hash)
         job.wait_until_begun()
 
     def _asked(self, values: dict[Component, Any]) -> dict[str, Any]:
         return self.composer.read(values, self.composer.words(values))
+
+    def _refused(self, values: dict[Component, Any], error: OnetakeError) -> Updates:
+        refused = str(Refused.of(self.composer.asked(values), error))
+        return {self.composer.contract: refusal(error), self.composer.refused: refused}

@@ -83,10 +83,10 @@ def _wire_contract(page: gr.Blocks, desk: Desk, composer: Composer) -> None:
     typing = gr.Textbox("", visible="hidden")
     composer.prompt.focus(None, None, typing, js="() => 'yes'", **AT_ONCE)
     composer.prompt.blur(None, None, typing, js="() => ''", **AT_ONCE)
-    inputs = {*composer.inputs, desk.visitor, typing}
+    inputs = {*composer.inputs, desk.visitor, typing, composer.refused}
     promise = {"inputs": inputs, "outputs": composer.contract, "trigger_mode": "always_last", **AT_ONCE}
     # `change` and not `input`, which a paste does not fire.
-    changes: list[Any] = [part.change for part in (*composer.inputs, typing)]
+    changes: list[Any] = [part.change for part in (*composer.inputs, typing, composer.refused)]
     gr.on([page.load, desk.pulse.change, *changes], partial(desk.promised, composer, typing), **promise)
 
 

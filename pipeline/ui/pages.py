@@ -1,9 +1,13 @@
 """What open pages show: a word that a browser keeps says what it is, and one that the app keeps what it should be."""
 
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any
+
+from pipeline.errors import OnetakeError
 
 PAGE_ONLY: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 # Whatever a hand does goes without the stream of Gradio's queue, which may be lost and not know it.
@@ -39,6 +43,36 @@ class Seen:
             job, version, at = (word or "").split()
             return cls(job, None if version == "outcome" else int(version), float(at))
         return None
+
+
+@dataclass(frozen=True)
+class Refused:
+    """What a button was refused and why: it is said for as long as the same is asked for.
+
+    The contract reads it, so that whichever of the two answers last, the page says the same.
+    """
+
+    asked: str
+    why: str
+
+    def __str__(self) -> str:
+        """Return the word."""
+        return f"{self.asked} {self.why}"
+
+    @classmethod
+    def of(cls, asked: Sequence[Any], error: OnetakeError) -> "Refused":
+        """Return what is kept of a refusal."""
+        return cls(_print_of(asked), str(error))
+
+    @classmethod
+    def read(cls, word: str | None) -> "Refused":
+        """Return what a word says."""
+        asked, _, why = (word or "").partition(" ")
+        return cls(asked, why)
+
+    def still(self, asked: Sequence[Any]) -> bool:
+        """Return whether the same is asked for again."""
+        return self.asked == _print_of(asked)
 
 
 class Pages:
@@ -83,3 +117,7 @@ def called(job_id: str) -> str:
 def named(word: str) -> str:
     """Return the job that a word calls."""
     return word.partition(" ")[0]
+
+
+def _print_of(asked: Sequence[Any]) -> str:
+    return sha256(repr(asked).encode()).hexdigest()

@@ -40,9 +40,10 @@ def kill_with_jobs(server: Server, page: Page) -> None:
     page.locator("#text-contract .promise").wait_for()
     begin(page)
     make(page, WAITING, 2)
-    for key in (TEN[0], TEN[0], TEN[1], TEN[2]):
+    for waiting, key in enumerate((TEN[0], TEN[0], TEN[1], TEN[2]), start=2):
         ask(server.url, key)
-    wait_for(lambda: len(rows(server.home, state="queued")) == 5)
+        # Asked for one after another, and accepted so: programs are answered before their jobs are submitted.
+        wait_for(lambda waiting=waiting: len(rows(server.home, state="queued")) == waiting)  # type: ignore[misc]
     os.kill(server.process.pid, signal.SIGKILL)
     server.process.wait()
 

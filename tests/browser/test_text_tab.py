@@ -89,7 +89,11 @@ def test_the_contract_follows_every_change(page: Page) -> None:
 )
 def test_what_cannot_be_made_is_refused_under_the_button(page: Page, field: str, value: str, words: str) -> None:
     advanced(page, **{field: value})
-    expect(page.locator("#text-contract [role=alert]")).to_contain_text(words)
+    alert = page.locator("#text-contract [role=alert]")
+    expect(alert).to_contain_text(words)
+    page.locator("#text-make").click()
+    page.wait_for_timeout(500)
+    expect(alert).to_have_count(1)
     expect(page.locator(".toast-wrap .toast-body")).to_have_count(0)
 
 
