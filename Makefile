@@ -4,7 +4,7 @@
 #   make check          format, lint, types
 #   make bench          the app against bare diffusers, drafts against takes, as ratios
 #   make bench-gpu      hosted sizes with random weights on a card: time over its floor, memory for each policy
-#   make train, eval    the embedded model
+#   make train, eval    the embedded model; FULL=1 judges it on five times as many programs
 #   make calibrate      what subtle, mild and strong mean
 #   make finetune CLIPS=folder    a LoRA from captioned clips; OUT=, TRIGGER="some words", STEPS=, RANK= change it
 #   make space SPACE=user/name, make publish-model MODEL=user/name    onto the Hub; DRY_RUN=1 only lists
@@ -45,7 +45,7 @@ train: $(VENV)/.installed
 	@$(HEAP) $(BIN)/python -m pipeline.tabletop.probe
 
 eval: $(VENV)/.installed
-	@$(HEAP) $(BIN)/python -m pipeline.tabletop.evaluate
+	@$(HEAP) $(BIN)/python -m pipeline.tabletop.evaluate $(if $(FULL),--full)
 
 calibrate: $(VENV)/.installed
 	@$(BIN)/python -m pipeline.calibrate

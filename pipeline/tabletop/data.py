@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from pipeline.tabletop.render import render
-from pipeline.tabletop.world import Program, Solid, draw_split
+from pipeline.tabletop.scenes import draw_scene
+from pipeline.tabletop.world import Draw, Program, Solid, Wall, draw_program, draw_split
 
 CHUNK: Final = 48
 """Clips in a chunk."""
@@ -31,6 +32,42 @@ MIX: Final = (
 )
 """Shapes ((width, height), frames) that the chunks go through in turn."""
 
+WHOLE_MIX: Final = (
+    ((128, 128), 17),
+    ((160, 96), 17),
+    ((128, 128), 25),
+    ((96, 160), 17),
+    ((128, 128), 17),
+    ((128, 128), 33),
+    ((160, 96), 25),
+    ((128, 128), 17),
+    ((96, 160), 33),
+    ((128, 128), 49),
+    ((160, 96), 17),
+    ((128, 128), 17),
+    ((96, 160), 25),
+    ((128, 128), 33),
+    ((160, 96), 41),
+    ((128, 128), 17),
+)
+"""The same for the whole world: 17 to 49 frames, as many as the stories and orbits need to unfold."""
+
+
+@dataclass(frozen=True)
+class World:
+    """How a world's clips are drawn; `name` begins the names of its files and the seeds of its draws."""
+
+    name: str
+    seed: str
+    draw: Draw
+    mix: tuple[tuple[tuple[int, int], int], ...]
+
+
+WORLDS: Final = {
+    "plain": World("chunk", "", draw_program, MIX),
+    "whole": World("whole", "whole ", draw_scene, WHOLE_MIX),
+}
+
 
 @dataclass(frozen=True)
 class Chunk:
@@ -40,31 +77,36 @@ class Chunk:
     frames: Tensor
 
 
-def chunk_programs(number: int, kept_out: bool = False, count: int = CHUNK) -> tuple[Program, ...]:
+def chunk_programs(
+    number: int, kept_out: bool = False, count: int = CHUNK, world: str = "plain"
+) -> tuple[Program, ...]:
     """The programs of a chunk: the same number gives the same programs on every machine."""
-    size, frames = MIX[number % len(MIX)]
-    rng = Random(f"{'held out' if kept_out else 'training'} {number}")
-    return tuple(draw_split(rng, size, frames, kept_out) for _ in range(count))
+    drawn = WORLDS[world]
+    size, frames = drawn.mix[number % len(drawn.mix)]
+    rng = Random(f"{drawn.seed}{'held out' if kept_out else 'training'} {number}")
+    return tuple(draw_split(rng, size, frames, kept_out, drawn.draw) for _ in range(count))
 
 
 def program_from_dict(data: dict[str, object]) -> Program:
     """Undo `dataclasses.asdict`."""
     fields = {**data, "solids": tuple(Solid(**solid) for solid in data["solids"])}  # type: ignore[attr-defined]
+    wall = data.get("wall")
+    fields["wall"] = Wall(**wall) if isinstance(wall, dict) else None
     return Program(**fields)  # type: ignore[arg-type]
 
 
-def chunk_path(folder: Path, number: int) -> Path:
+def chunk_path(folder: Path, number: int, world: str = "plain") -> Path:
     """Where a chunk lies."""
-    return folder / f"chunk-{number:05d}.pt"
+    return folder / f"{WORLDS[world].name}-{number:05d}.pt"
 
 
-def save_chunk(folder: Path, number: int) -> None:
+def save_chunk(folder: Path, number: int, world: str = "plain") -> None:
     """Render a chunk to disk, unless it is there; written aside first, so that a chunk on disk is a whole one."""
-    path = chunk_path(folder, number)
+    path = chunk_path(folder, number, world)
     if path.exists():
         return
     torch.set_num_threads(1)
-    programs = chunk_programs(number)
+    programs = chunk_programs(number, world=world)
     frames = torch.stack([render(program) for program in programs])
     partial = path.with_suffix(".part")
     torch.save({"programs": json.dumps([asdict(program) for program in programs]), "frames": frames}, partial)
@@ -78,13 +120,13 @@ def load_chunk(path: Path) -> Chunk:
     return Chunk(programs, data["frames"])
 
 
-def render_chunks(folder: Path, numbers: range, workers: int) -> None:
+def render_chunks(folder: Path, numbers: range, workers: int, world: str = "plain") -> None:
     """Render chunks with several processes."""
     folder.mkdir(parents=True, exist_ok=True)
     with get_context("spawn").Pool(workers) as pool:
-        pool.starmap(save_chunk, [(folder, number) for number in numbers], chunksize=1)
+        pool.starmap(save_chunk, [(folder, number, world) for number in numbers], chunksize=1)
 
 
-def chunks_on_disk(folder: Path) -> Iterator[Path]:
-    """Finished chunks, in order."""
-    return iter(sorted(folder.glob("chunk-*.pt")))
+def chunks_on_disk(folder: Path, world: str = "plain") -> Iterator[Path]:
+    """Finished chunks of a world, in order."""
+    return iter(sorted(folder.glob(f"{WORLDS[world].name}-*.pt")))

@@ -1,8 +1,7 @@
 """Judge the shipped weights: `python -m pipeline.tabletop.evaluate` writes REPORT.md and report.json beside them.
 
-Prompts say every attribute of a combination that was never trained on; the probe reads the clips. Beside each
-figure stand its controls: renders through the autoencoder (the ceiling), a frozen first frame, and the clips of
-other prompts.
+Every clip and every verdict is kept as it is made, so that the same command goes on where it was interrupted. Kept
+results are of one set of weights, settings, and code: others are never mixed in.
 """
 
 import argparse
@@ -10,239 +9,134 @@ import hashlib
 import json
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from random import Random
 from typing import Final
 
-import numpy as np
 import torch
 from diffusers import LTXConditionPipeline
-from PIL import Image
 from torch import Tensor
 
-from pipeline.tabletop.captions import caption
 from pipeline.tabletop.data import chunk_programs
-from pipeline.tabletop.network import TEXT_LENGTH, to_frames, to_pixels
-from pipeline.tabletop.probe import Judge, load_probe, through, truth
+from pipeline.tabletop.probe import Judge, load_probe
 from pipeline.tabletop.render import render
+from pipeline.tabletop.report import (
+    BARS,
+    MEAN_DB,
+    WORST_DB,
+    Judged,
+    Row,
+    around_mean,
+    format_row,
+    rows_of,
+    weight_sums,
+    write_report,
+)
+from pipeline.tabletop.sampling import Case, Sampling, batches, load_pipeline, sample
+from pipeline.tabletop.suites import SUITES, Suite, Verdicts, draw_cases, judge_case, neighbour
 from pipeline.tabletop.train_autoencoder import judge as judge_autoencoder
-from pipeline.tabletop.world import FPS, Program, draw_split
 
-BARS: Final = {"colour": 0.85, "solid": 0.70, "floor": 0.95, "sky": 0.95, "moving": 0.85}
-BATCH: Final = 10
+PROGRAMS: Final = 60
+PROGRAMS_IN_FULL: Final = 300
+REBUILT: Final = 20
+"""Clips by which the autoencoder is judged."""
 
-
-@dataclass(frozen=True)
-class Row:
-    """One figure of the report: a point estimate with n and a 95 % interval, its bar, and its controls."""
-
-    name: str
-    value: float
-    n: int
-    low: float
-    high: float
-    bar: float | None = None
-    higher_is_better: bool = True
-    controls: dict[str, float] = field(default_factory=dict)
+CODE: Final = Path(__file__).parent
 
 
 @dataclass(frozen=True)
-class Case:
-    """A held-out program with its prompt and the generated frames (uint8)."""
+class Bench:
+    """What judges: the model, its probe, how clips are made, and the folder that keeps what was found."""
 
-    program: Program
-    prompt: str
-    frames: Tensor
-
-
-def wilson(right: int, n: int) -> tuple[float, float]:
-    """The 95 % interval of a share (Wilson's score interval)."""
-    z, share = 1.96, right / n
-    centre = share + z * z / (2 * n)
-    spread = z * (share * (1 - share) / n + z * z / (4 * n * n)) ** 0.5
-    low, high = (centre - spread) / (1 + z * z / n), (centre + spread) / (1 + z * z / n)
-    # At 0 and 1 the ends meet the share itself, but for rounding.
-    return min(low, share), max(high, share)
+    pipe: LTXConditionPipeline
+    judge: Judge
+    how: Sampling
+    kept: Path
 
 
-def held_out_programs(count: int) -> list[Program]:
-    """Held-out programs of one solid, square, 17 frames."""
-    rng = Random("evaluation")
-    programs: list[Program] = []
-    while len(programs) < count:
-        program = draw_split(rng, (128, 128), 17, kept_out=True)
-        if len(program.solids) == 1:
-            programs.append(program)
-    return programs
+def kept_folder(work: Path, model: Path, how: Sampling) -> Path:
+    """Where results of these weights, settings and code are kept."""
+    code = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(CODE.glob("*.py"))}
+    mark = hashlib.sha256(json.dumps([weight_sums(model), asdict(how), code]).encode()).hexdigest()
+    return work / mark[:16]
 
 
-def load_pipeline(folder: Path) -> LTXConditionPipeline:
-    """The shipped model in float32 on the processor."""
-    pipe = LTXConditionPipeline.from_pretrained(folder, dtype=torch.float32, use_safetensors=True)
-    pipe.set_progress_bar_config(disable=True)
-    return pipe
+def write_aside(path: Path, text: str) -> None:
+    """Write a file whole or not at all."""
+    partial = path.with_suffix(".part")
+    partial.write_text(text)
+    partial.rename(path)
 
 
-@dataclass(frozen=True)
-class Sampling:
-    """How clips are made: denoising steps, guidance scale, and the seed of the first batch."""
-
-    steps: int = 25
-    guidance: float = 4.0
-    seed: int = 0
+def clip_path(bench: Bench, case: Case) -> Path:
+    """Where a case's clip lies."""
+    return bench.kept / f"{case.suite.replace(' ', '-')}-{case.number:04d}.pt"
 
 
-def sample(pipe: LTXConditionPipeline, prompts: list[str], program: Program, how: Sampling) -> Tensor:
-    """Generate a clip per prompt; uint8 (clips, frames, height, width, 3)."""
-    result = pipe(
-        prompt=prompts,
-        negative_prompt=[""] * len(prompts),
-        width=program.width,
-        height=program.height,
-        num_frames=program.frames,
-        frame_rate=FPS,
-        num_inference_steps=how.steps,
-        guidance_scale=how.guidance,
-        image_cond_noise_scale=0.0,
-        generator=torch.Generator().manual_seed(how.seed),
-        max_sequence_length=TEXT_LENGTH,
-        output_type="pt",
-    )
-    return to_frames(result.frames.movedim(2, 1) * 2 - 1)
+def make_clips(bench: Bench, cases: list[Case]) -> list[Tensor]:
+    """The cases' clips: kept ones, or made now."""
+    for batch in batches([case for case in cases if not clip_path(bench, case).exists()]):
+        for case, clip in zip(batch, sample(bench.pipe, batch, bench.how), strict=True):
+            partial = clip_path(bench, case).with_suffix(".part")
+            torch.save(clip.clone(), partial)
+            partial.rename(clip_path(bench, case))
+    return [torch.load(clip_path(bench, case), weights_only=True) for case in cases]
 
 
-def generate_cases(pipe: LTXConditionPipeline, count: int, how: Sampling) -> list[Case]:
-    """Generate clips for held-out programs; batch b has the seed how.seed + b."""
-    programs = held_out_programs(count)
-    rng = Random("prompts")
-    prompts = [caption(program, rng, complete=True) for program in programs]
-    cases: list[Case] = []
-    for number, start in enumerate(range(0, count, BATCH)):
-        part = slice(start, start + BATCH)
-        frames = sample(pipe, prompts[part], programs[start], replace(how, seed=how.seed + number))
-        cases += [Case(*case) for case in zip(programs[part], prompts[part], frames, strict=True)]
-        print(f"{len(cases)} of {count} clips", flush=True)
-    return cases
+def verdicts_on(bench: Bench, suite: Suite, case: Case, clips: tuple[Tensor, Tensor]) -> dict[str, Verdicts]:
+    """What is found in a clip and its controls: kept, or judged now."""
+    path = clip_path(bench, case).with_suffix(".json")
+    if not path.exists():
+        write_aside(path, json.dumps(judge_case(suite, bench.judge, case, clips)))
+    found: dict[str, Verdicts] = json.loads(path.read_text())
+    return found
 
 
-def read_all(probe: Judge, clips: list[Tensor]) -> list[dict[str, str]]:
-    """What the probe reads in each clip."""
-    return [
-        reading for start in range(0, len(clips), 20) for reading in probe.read(torch.stack(clips[start : start + 20]))
-    ]
+def run_suite(bench: Bench, suite: Suite, programs: int) -> Iterator[Judged]:
+    """Make and judge the clips of a suite."""
+    cases = draw_cases(suite, suite.count(programs))
+    clips = make_clips(bench, cases)
+    for case, clip in zip(cases, clips, strict=True):
+        yield Judged(case, clip, verdicts_on(bench, suite, case, (clip, clips[neighbour(case.number)])))
 
 
-def is_right(name: str, reading: dict[str, str], wanted: dict[str, str]) -> bool:
-    """Whether an attribute was read as wanted; "moving" asks only whether the solid moves."""
-    if name == "moving":
-        return (reading["motion"] == "stays") == (wanted["motion"] == "stays")
-    return reading[name] == wanted[name]
-
-
-def count_right(name: str, readings: list[dict[str, str]], programs: list[Program]) -> int:
-    """How many clips show what their program says."""
-    return sum(is_right(name, reading, truth(program)) for reading, program in zip(readings, programs, strict=True))
-
-
-def adherence_rows(probe: Judge, pipe: LTXConditionPipeline, cases: list[Case]) -> Iterator[Row]:
-    """A row per attribute: the share of clips that show it."""
-    programs = [case.program for case in cases]
-    clips = [case.frames for case in cases]
-    renders = [to_frames(through(pipe.vae, to_pixels(render(program))[None]))[0] for program in programs]
-    sources = {
-        "made": clips,
-        "renders through the autoencoder": renders,
-        "frozen first frame": [clip[:1].expand_as(clip) for clip in clips],
-        "clips of other prompts": clips[7:] + clips[:7],
-    }
-    readings = {name: read_all(probe, source) for name, source in sources.items()}
-    for name in ("colour", "solid", "floor", "sky", "moving", "motion", "camera"):
-        right = {source: count_right(name, reading, programs) for source, reading in readings.items()}
-        low, high = wilson(right["made"], len(cases))
-        shares = {source: value / len(cases) for source, value in right.items()}
-        yield Row(name, shares.pop("made"), len(cases), low, high, BARS.get(name), controls=shares)
+def run_suites(bench: Bench, programs: int) -> Iterator[Judged]:
+    """Make and judge all clips, and say how far it is."""
+    for suite in SUITES:
+        started = time.monotonic()
+        judged = list(run_suite(bench, suite, programs))
+        print(f"{suite.name}: {len(judged)} clips in {time.monotonic() - started:.0f} s", flush=True)
+        yield from judged
 
 
 def autoencoder_rows(pipe: LTXConditionPipeline, count: int) -> Iterator[Row]:
     """PSNR of the autoencoder on held-out renders of all shapes; the interval of the mean is by normal theory."""
     programs = [program for number in range(count) for program in chunk_programs(number, kept_out=True, count=1)]
     scores = [judge_autoencoder(pipe.vae, [render(program)])[0] for program in programs]
-    mean, margin = float(np.mean(scores)), 1.96 * float(np.std(scores, ddof=1)) / count**0.5
-    yield Row("autoencoder PSNR, mean (dB)", mean, count, mean - margin, mean + margin, 28.0)
+    mean, low, high = around_mean(scores)
+    yield Row(MEAN_DB, mean, count, low, high, BARS[MEAN_DB])
     worst = min(scores)
-    yield Row("autoencoder PSNR, worst clip (dB)", worst, count, worst, worst, 22.0)
-
-
-def weight_sums(folder: Path) -> dict[str, str]:
-    """SHA-256 of each weight file, so that a report names the weights that it judged."""
-    files = sorted(folder.rglob("*.safetensors"))
-    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
-
-
-def contact_sheet(cases: list[Case], path: Path) -> None:
-    """The first twelve clips, a row each, six frames across, in order and not by merit."""
-    rows = []
-    for case in cases[:12]:
-        index = np.linspace(0, len(case.frames) - 1, 6).round().astype(int)
-        rows.append(np.concatenate([case.frames[i].numpy() for i in index], 1))
-    halves = [np.concatenate(rows[:6], 0), np.concatenate(rows[6:], 0)]
-    Image.fromarray(np.concatenate(halves, 1)).save(path, quality=85)
-
-
-def format_row(row: Row) -> str:
-    """A row of the report's table."""
-    digits = ".1f" if "dB" in row.name else ".1%"
-    values = [format(value, digits) for value in (row.value, row.low, row.high)]
-    bar = "" if row.bar is None else format(row.bar, digits)
-    verdict = "" if row.bar is None else ("reached" if row.value >= row.bar else "**not reached**")
-    controls = "; ".join(f"{name} {value:.0%}" for name, value in row.controls.items())
-    return f"| {row.name} | {values[0]} | {row.n} | {values[1]} – {values[2]} | {bar} | {verdict} | {controls} |"
-
-
-def write_report(folder: Path, rows: list[Row], cases: list[Case], settings: dict[str, float]) -> None:
-    """Write REPORT.md, report.json and the contact sheet."""
-    contact_sheet(cases, folder / "report.webp")
-    data = {"rows": [asdict(row) for row in rows], "weights_sha256": weight_sums(folder), "settings": settings}
-    (folder / "report.json").write_text(json.dumps(data, indent=1) + "\n")
-    prompts = "\n".join(f"{number}. {case.prompt}" for number, case in enumerate(cases[:12], 1))
-    lines = [
-        "# What Tabletop can do, measured",
-        "",
-        f"Made by `make eval`: {len(cases)} held-out programs of one solid, {settings['steps']:g} steps, guidance "
-        f"{settings['guidance']:g}, {settings['seconds']:.0f} s in all. An attribute counts as right where the probe "
-        "reads in the clip what the prompt says; chance is the control from clips of other prompts.",
-        "",
-        "| what | value | n | 95 % interval | bar | | controls |",
-        "|---|---|---|---|---|---|---|",
-        *map(format_row, rows),
-        "",
-        "The first twelve clips, left column then right, unchosen:",
-        "",
-        "![contact sheet](report.webp)",
-        "",
-        prompts,
-        "",
-    ]
-    (folder / "REPORT.md").write_text("\n".join(lines))
+    yield Row(WORST_DB, worst, count, worst, worst, BARS[WORST_DB])
 
 
 def main() -> None:
     """Run the evaluation."""
     parser = argparse.ArgumentParser(prog="python -m pipeline.tabletop.evaluate", description=__doc__)
     parser.add_argument("--model", type=Path, default=Path("assets/tabletop"))
-    parser.add_argument("--count", type=int, default=100)
+    parser.add_argument("--programs", type=int, default=PROGRAMS, help="plain ones; each other suite has its share")
+    parser.add_argument("--full", action="store_true", help=f"{PROGRAMS_IN_FULL} plain programs")
     parser.add_argument("--steps", type=int, default=Sampling.steps)
     parser.add_argument("--guidance", type=float, default=Sampling.guidance)
     parser.add_argument("--seed", type=int, default=Sampling.seed)
+    parser.add_argument("--work", type=Path, default=Path(".cache/evaluation"), help="keeps clips and verdicts")
     options = parser.parse_args()
-    started = time.monotonic()
-    pipe, probe = load_pipeline(options.model), load_probe(options.model)
     how = Sampling(options.steps, options.guidance, options.seed)
-    cases = generate_cases(pipe, options.count, how)
-    rows = [*adherence_rows(probe, pipe, cases), *autoencoder_rows(pipe, 20)]
-    settings = {**asdict(how), "seconds": time.monotonic() - started}
-    write_report(options.model, rows, cases, settings)
+    started, kept = time.monotonic(), kept_folder(options.work, options.model, how)
+    kept.mkdir(parents=True, exist_ok=True)
+    bench = Bench(load_pipeline(options.model), load_probe(options.model), how, kept)
+    judged = list(run_suites(bench, PROGRAMS_IN_FULL if options.full else options.programs))
+    rows = [*rows_of(judged), *autoencoder_rows(bench.pipe, REBUILT)]
+    write_report(options.model, rows, judged, {**asdict(how), "seconds": time.monotonic() - started})
     print("\n".join(map(format_row, rows)))
 
 

@@ -29,7 +29,7 @@ from pipeline.tabletop.attention import PlainAttention
 from pipeline.tabletop.clips import Clip, read_folder, refuse_unknown, unknown_words
 from pipeline.tabletop.latents import Sample, draw_given, encode, tail_frames
 from pipeline.tabletop.network import to_pixels
-from pipeline.tabletop.tokens import make_tokenizer
+from pipeline.tabletop.tokens import load_tokenizer
 from pipeline.tabletop.train_transformer import SHARES, Denoiser, draw_sigma, flow_loss, judge
 
 MODEL: Final = Path("assets/tabletop")
@@ -140,7 +140,7 @@ def load_denoiser(folder: Path, rank: int, device: str) -> Denoiser:
     transformer.add_adapter(LoraConfig(r=rank, lora_alpha=rank, target_modules=TARGETS))
     if device == "cpu":
         transformer.set_attn_processor(PlainAttention())
-    return Denoiser(transformer, text_encoder, make_tokenizer())
+    return Denoiser(transformer, text_encoder, load_tokenizer(folder))
 
 
 def train(model: Denoiser, groups: list[EncodedClips], steps: int, tell: Callable[[int, float], None]) -> int:

@@ -13,14 +13,16 @@ from diffusers import AutoencoderKLLTXVideo
 from torch import Tensor
 from torch.nn.functional import avg_pool3d
 
-from pipeline.tabletop.captions import caption
 from pipeline.tabletop.data import load_chunk, program_from_dict
 from pipeline.tabletop.layout import Given
 from pipeline.tabletop.network import TEMPORAL, to_pixels
+from pipeline.tabletop.telling import Telling, tell
 from pipeline.tabletop.train_autoencoder import recolour
 from pipeline.tabletop.world import Program
 
 OPPOSITE = {"left": "right", "right": "left"}
+FROM_THE_FIRST = ("first", "head", "ends", "bridge")
+"""Kinds of task that give the first frame."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,9 @@ class Encoded(Protocol):
 def mirror(program: Program) -> Program:
     """The program as seen in a mirror that swaps left and right."""
     solids = tuple(replace(s, motion=OPPOSITE.get(s.motion, s.motion), x=-s.x) for s in program.solids)
-    return replace(program, solids=solids, camera_speed=program.camera_speed * (1 if program.camera == "zooms" else -1))
+    wall = replace(program.wall, x=-program.wall.x) if program.wall else None
+    speed = program.camera_speed * (1 if program.camera in ("zooms", "follows") else -1)
+    return replace(program, solids=solids, wall=wall, camera_speed=speed, sun=-program.sun)
 
 
 @torch.no_grad()
@@ -191,7 +195,6 @@ def draw_sample(chunks: list[LatentChunk], tokens: int, shares: dict[str, float]
     chunk = random.choice(usable)
     rows = torch.randint(len(chunk.programs), (max(1, tokens // chunk.tokens),))
     rng = Random(random.getrandbits(64))
-    captions = [
-        "" if rng.random() < 0.1 else caption(chunk.programs[row], rng, chunk.true_colours) for row in rows.tolist()
-    ]
+    how = Telling(coloured=chunk.true_colours, shown=kind in FROM_THE_FIRST)
+    captions = ["" if rng.random() < 0.1 else tell(chunk.programs[row], rng, how) for row in rows.tolist()]
     return Sample(chunk.whole[rows].float(), draw_given(chunk, rows, kind), captions)

@@ -1,20 +1,16 @@
-"""Where everything is at each frame: poses of the solids, and the rays of the camera."""
+"""Where every solid is at each frame, and how it is turned."""
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import torch
 from torch import Tensor
 
 from pipeline.tabletop.solids import LOWEST
+from pipeline.tabletop.stories import story_x
 from pipeline.tabletop.world import FPS, Program, Solid
 
-CAMERA_DISTANCE: Final = 6.6
-CAMERA_HEIGHT: Final = 2.5
-LOOK_HEIGHT: Final = 0.95
-FOCAL: Final = 1.22
 GRAVITY: Final = 5.0
 BOUND: Final = 1.45
 """Radius of a sphere around any unit solid."""
@@ -106,39 +102,30 @@ def turn(solid: Solid, time: Tensor, seconds: float) -> Tensor:
     return axis_rotation(1, rate * time + 2 * math.pi * solid.phase)
 
 
+def story_centres(program: Program, time: Tensor) -> Tensor:
+    """Centres (solids, frames, 3) of a story's solids: all of them stay on the floor and at their depth."""
+    x = story_x(program, time)
+    y = x.new_tensor([-LOWEST[solid.shape] * solid.size for solid in program.solids])
+    z = x.new_tensor([solid.z for solid in program.solids])
+    return torch.stack([x, y[:, None].expand_as(x), z[:, None].expand_as(x)], dim=-1)
+
+
+def story_turn(solid: Solid, centre: Tensor, time: Tensor) -> Tensor:
+    """Rotation of a story's solid: a ball rolls as far as it goes, the rest keeps its angle."""
+    way = centre[:, 0] - centre[0, 0]
+    if solid.shape != "ball" or not way.any():
+        return turn(replace(solid, motion="stays"), time, 1.0)
+    return axis_rotation(2, solid.phase - way / solid.size) @ axis_rotation(0, torch.full_like(time, math.pi / 2))
+
+
 def pose_program(program: Program, device: torch.device) -> Poses:
     """Poses of every solid in every frame."""
     time = torch.arange(program.frames, device=device, dtype=torch.float32) / FPS
-    centre = torch.stack([place(solid, time, program.seconds) for solid in program.solids])
-    rotation = torch.stack([turn(solid, time, program.seconds) for solid in program.solids])
-    return Poses(centre, rotation, tuple(solid.size for solid in program.solids))
-
-
-def camera_angles(program: Program, frame: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Orbit angle, pan angle (radians) and zoom factor at each frame."""
-    swing = program.camera_speed * (frame.float() / FPS - program.seconds / 2)
-    swing = swing * min(1.0, 4.0 / program.seconds)
-    zero = torch.zeros_like(swing)
-    moves: dict[str, Callable[[], tuple[Tensor, Tensor, Tensor]]] = {
-        "stands": lambda: (zero, zero, zero + 1),
-        "orbits": lambda: (1.3 * swing, zero, zero + 1),
-        "pans": lambda: (zero, 0.5 * swing, zero + 1),
-        "zooms": lambda: (zero, zero, torch.exp(0.8 * swing)),
-    }
-    return moves[program.camera]()
-
-
-def camera_rays(program: Program, where: Tensor, offset: tuple[float, float]) -> tuple[Tensor, Tensor]:
-    """Origins and unit directions (n, 3) of the rays through pixels `where` (n, 3: frame, row, column)."""
-    orbit, pan, zoom = camera_angles(program, where[:, 0])
-    focal = FOCAL * math.sqrt(program.width * program.height) * zoom
-    px = (where[:, 2] + 0.5 + offset[0] - program.width / 2) / focal
-    py = (program.height / 2 - where[:, 1] - 0.5 - offset[1]) / focal
-    tilt = math.atan2(LOOK_HEIGHT - CAMERA_HEIGHT, CAMERA_DISTANCE)
-    up = py * math.cos(tilt) + math.sin(tilt)
-    ahead = -math.cos(tilt) + py * math.sin(tilt)
-    yaw = orbit + pan
-    direction = torch.stack([px * yaw.cos() + ahead * yaw.sin(), up, -px * yaw.sin() + ahead * yaw.cos()], dim=-1)
-    origin = torch.stack([orbit.sin(), torch.zeros_like(orbit), orbit.cos()], dim=-1) * CAMERA_DISTANCE
-    origin[:, 1] = CAMERA_HEIGHT
-    return origin, torch.nn.functional.normalize(direction, dim=-1)
+    solids, seconds = program.solids, program.seconds
+    if program.story:
+        centre = story_centres(program, time)
+        turns = [story_turn(*pair, time) for pair in zip(solids, centre, strict=True)]
+    else:
+        centre = torch.stack([place(solid, time, seconds) for solid in solids])
+        turns = [turn(solid, time, seconds) for solid in solids]
+    return Poses(centre, torch.stack(turns), tuple(solid.size for solid in solids))

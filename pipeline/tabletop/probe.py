@@ -2,8 +2,8 @@
 
 `python -m pipeline.tabletop.probe` trains it on the clips that `train` rendered and writes probe.safetensors. It sees
 a clip through the autoencoder's encoder, as latents at full size and rate: renders, renders that went through the whole
-autoencoder and back, and both noised, so that it judges what a clip shows rather than how it was made. It reads scenes
-of one solid.
+autoencoder and back, and both noised, so that it judges what a clip shows rather than how it was made. Of the plain
+world it reads scenes of one solid; `--world whole` trains it on all scenes of the whole world and all that is in them.
 """
 
 import argparse
@@ -19,24 +19,11 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from pipeline.tabletop.data import chunks_on_disk, load_chunk
+from pipeline.tabletop.data import WORLDS, chunks_on_disk, load_chunk
+from pipeline.tabletop.labels import OF_WORLD, UNSEEN, labels
 from pipeline.tabletop.latents import LatentChunk, cache_folder, cached_chunk, encode, mirror
 from pipeline.tabletop.network import CHANNELS, to_frames, to_pixels
-from pipeline.tabletop.world import CAMERAS, COLOURS, FLOORS, MOTIONS, SHAPES, SKIES, Program
-
-ATTRIBUTES: Final = {
-    "colour": COLOURS,
-    "solid": SHAPES,
-    "floor": FLOORS,
-    "sky": SKIES,
-    "motion": MOTIONS,
-    "camera": CAMERAS,
-}
-RECOLOURED: Final = ("colour", "floor", "sky")
-"""Attributes that a recoloured clip does not show."""
-
-UNSEEN: Final = -100
-"""The label of what a clip does not show: no loss is taken there."""
+from pipeline.tabletop.world import Program
 
 DECODED_EVERY: Final = 8
 """Of so many chunks one also goes through the decoder and back."""
@@ -61,11 +48,12 @@ class Block(nn.Module):
 class Probe(nn.Module):
     """Logits per attribute from normalised latents (batch, 64, frames, height, width) of any size and length."""
 
-    def __init__(self, width: int = 96, depth: int = 6) -> None:
+    def __init__(self, width: int = 96, depth: int = 6, world: str = "plain") -> None:
         super().__init__()
+        self.attributes = OF_WORLD[world]
         self.body = nn.Sequential(nn.Conv3d(CHANNELS, width, 1), *(Block(width) for _ in range(depth)))
         self.mix = nn.Sequential(nn.Linear(2 * width, 192), nn.SiLU(), nn.Dropout(0.2))
-        self.heads = nn.ModuleDict({name: nn.Linear(192, len(values)) for name, values in ATTRIBUTES.items()})
+        self.heads = nn.ModuleDict({name: nn.Linear(192, len(values)) for name, values in self.attributes.items()})
 
     def forward(self, latents: Tensor) -> dict[str, Tensor]:
         """Logits (batch, choices) of each attribute."""
@@ -86,29 +74,8 @@ class Judge:
         """What each clip shows; clips are uint8 (batch, frames, height, width, 3) of one size and length."""
         logits = self.probe(encode(self.vae, to_pixels(clips)).float())
         picks = {name: value.argmax(1).tolist() for name, value in logits.items()}
-        return [{name: ATTRIBUTES[name][picks[name][i]] for name in ATTRIBUTES} for i in range(len(clips))]
-
-
-def truth(program: Program) -> dict[str, str]:
-    """The attributes of a program of one solid."""
-    first = program.solids[0]
-    return {
-        "colour": first.colour,
-        "solid": first.shape,
-        "floor": program.floor,
-        "sky": program.sky,
-        "motion": first.motion,
-        "camera": program.camera,
-    }
-
-
-def labels(programs: list[Program], true_colours: bool = True) -> Tensor:
-    """Attribute indices (programs, attributes)."""
-    rows = [[ATTRIBUTES[name].index(value) for name, value in truth(program).items()] for program in programs]
-    marks = torch.tensor(rows)
-    if not true_colours:
-        marks[:, [list(ATTRIBUTES).index(name) for name in RECOLOURED]] = UNSEEN
-    return marks
+        attributes = self.probe.attributes
+        return [{name: values[picks[name][i]] for name, values in attributes.items()} for i in range(len(clips))]
 
 
 @dataclass(frozen=True)
@@ -126,26 +93,29 @@ def through(vae: AutoencoderKLLTXVideo, pixels: Tensor) -> Tensor:
     return torch.cat(parts)
 
 
-def single(programs: tuple[Program, ...]) -> list[int]:
-    """Which programs have one solid."""
-    return [i for i, program in enumerate(programs) if len(program.solids) == 1]
+def readable(programs: tuple[Program, ...], world: str) -> list[int]:
+    """Which programs are read: of the plain world those of one solid."""
+    return [i for i, program in enumerate(programs) if world != "plain" or len(program.solids) == 1]
 
 
-def part_examples(part: LatentChunk) -> Examples:
-    """The clips of one solid in a part of a chunk."""
-    chosen = single(part.programs)
-    return Examples(part.whole[chosen], labels([part.programs[i] for i in chosen], part.true_colours))
+def part_examples(part: LatentChunk, world: str) -> Examples:
+    """The clips in a part of a chunk that are read."""
+    chosen = readable(part.programs, world)
+    return Examples(part.whole[chosen], labels([part.programs[i] for i in chosen], part.true_colours, world))
 
 
-def chunk_examples(path: Path, vae: AutoencoderKLLTXVideo, cache: Path, decoded: bool) -> Iterator[Examples]:
+def chunk_examples(
+    path: Path, vae: AutoencoderKLLTXVideo, cache: Path, decoded: bool, world: str
+) -> Iterator[Examples]:
     """A chunk's clips as the transformer is trained on them, and, where wanted, mirrored and decoded once."""
-    yield from map(part_examples, cached_chunk(vae, path, cache_folder(vae, cache, half=False), half=False))
+    for part in cached_chunk(vae, path, cache_folder(vae, cache, half=False), half=False):
+        yield part_examples(part, world)
     if decoded:
         chunk = load_chunk(path)
-        chosen = single(chunk.programs)
+        chosen = readable(chunk.programs, world)
         programs = [mirror(chunk.programs[i]) for i in chosen]
         pixels = to_pixels(chunk.frames[chosen]).flip(-1)
-        yield Examples(encode(vae, to_pixels(to_frames(through(vae, pixels)))), labels(programs))
+        yield Examples(encode(vae, to_pixels(to_frames(through(vae, pixels)))), labels(programs, world=world))
 
 
 def spoil(latents: Tensor) -> Tensor:
@@ -155,11 +125,11 @@ def spoil(latents: Tensor) -> Tensor:
     return latents * keep
 
 
-def train_probe(parts: list[Examples], steps: int, batch: int = 64) -> Probe:
+def train_probe(parts: list[Examples], steps: int, batch: int = 64, world: str = "plain") -> Probe:
     """Train on all attributes at once (AdamW, one cycle); a batch is of one shape."""
     torch.manual_seed(2)
     random.seed(2)
-    probe = Probe()
+    probe = Probe(world=world)
     optimizer = torch.optim.AdamW(probe.parameters(), lr=2e-3, weight_decay=0.05)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, steps)
     for step in range(steps):
@@ -169,7 +139,7 @@ def train_probe(parts: list[Examples], steps: int, batch: int = 64) -> Probe:
         optimizer.step()
         schedule.step()
         if step % 100 == 0:
-            print(f"step {step} loss {float(loss):.3f}", flush=True)
+            print(f"step {step} loss {loss.item():.3f}", flush=True)
     return probe.eval()
 
 
@@ -190,7 +160,7 @@ def probe_loss(probe: Probe, examples: Examples) -> Tensor:
         logits = probe(spoil(examples.latents))
     losses = [
         cross_entropy(logits[name].float(), examples.labels[:, i], ignore_index=UNSEEN, label_smoothing=0.05)
-        for i, name in enumerate(ATTRIBUTES)
+        for i, name in enumerate(probe.attributes)
     ]
     # A batch of recoloured clips alone shows no colour at all: such a mean is of nothing.
     return torch.stack(losses).nan_to_num().sum()
@@ -201,10 +171,17 @@ def load_autoencoder(folder: Path) -> AutoencoderKLLTXVideo:
     return AutoencoderKLLTXVideo.from_pretrained(folder / "vae", dtype=torch.float32, use_safetensors=True)
 
 
+def world_of(weights: dict[str, Tensor]) -> str:
+    """The world whose attributes a probe's weights read."""
+    heads = {name.split(".")[1] for name in weights if name.startswith("heads.")}
+    return next(world for world, attributes in OF_WORLD.items() if heads == set(attributes))
+
+
 def load_probe(folder: Path) -> Judge:
     """The shipped probe with the model's autoencoder."""
-    probe = Probe()
-    probe.load_state_dict({name: value.float() for name, value in load_file(folder / "probe.safetensors").items()})
+    weights = {name: value.float() for name, value in load_file(folder / "probe.safetensors").items()}
+    probe = Probe(world=world_of(weights))
+    probe.load_state_dict(weights)
     return Judge(probe.eval(), load_autoencoder(folder))
 
 
@@ -214,15 +191,16 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path(".cache/tabletop"))
     parser.add_argument("--out", type=Path, default=Path("assets/tabletop"))
     parser.add_argument("--steps", type=int, default=2500)
+    parser.add_argument("--world", choices=list(WORLDS), default="plain")
     options = parser.parse_args()
     vae = load_autoencoder(options.out)
-    paths = enumerate(chunks_on_disk(options.work / "chunks"))
+    paths = enumerate(chunks_on_disk(options.work / "chunks", options.world))
     parts = [
         part
         for number, path in paths
-        for part in chunk_examples(path, vae, options.work / "latents", decoded=number % DECODED_EVERY == 0)
+        for part in chunk_examples(path, vae, options.work / "latents", number % DECODED_EVERY == 0, options.world)
     ]
-    probe = train_probe(parts, options.steps)
+    probe = train_probe(parts, options.steps, world=options.world)
     weights = {name: value.half().contiguous() for name, value in probe.state_dict().items()}
     save_file(weights, options.out / "probe.safetensors")
 

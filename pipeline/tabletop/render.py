@@ -4,38 +4,32 @@ Rays are flat lists; each knows its frame, so that one call traces a whole clip,
 that hit water or a shiny solid, and antialiasing traces only the pixels at edges again.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import torch
 from torch import Tensor
 
 from pipeline.tabletop import solids
-from pipeline.tabletop.motion import Poses, camera_rays, pose_program
-from pipeline.tabletop.world import Program
+from pipeline.tabletop.camera import camera_rays
+from pipeline.tabletop.motion import Poses, pose_program
+from pipeline.tabletop.surfaces import COLOUR_RGB, SKY_LIGHT, floor_colour, wall_colour
+from pipeline.tabletop.world import Program, Wall
 
 FAR: Final = 1e6
 FLOOR_ID: Final = -1
-EDGE: Final = 0.05
-TILE: Final = 1.5
-SUBPIXELS: Final = ((-0.3, -0.1), (0.1, -0.3), (0.3, 0.1), (-0.1, 0.3))
+WALL_ID: Final = 99
+WALL_DEPTH: Final = 0.24
+CLEAR: Final = 0.0025
+FOG: Final = 0.005
+"""How thick the air is, per squared unit of distance: everywhere, where only the far floor pales, and in fog."""
 
-COLOUR_RGB: Final = {
-    "red": (0.86, 0.10, 0.09),
-    "orange": (0.96, 0.48, 0.05),
-    "yellow": (0.96, 0.86, 0.12),
-    "green": (0.10, 0.58, 0.16),
-    "cyan": (0.10, 0.78, 0.82),
-    "blue": (0.10, 0.22, 0.86),
-    "purple": (0.52, 0.14, 0.70),
-    "white": (0.95, 0.95, 0.95),
-}
-# Per sky: zenith, horizon, sun light, ambient light, height of the sun.
-SKY_LIGHT: Final = {
-    "day": ((0.25, 0.50, 0.86), (0.74, 0.86, 0.96), (0.80, 0.78, 0.72), (0.38, 0.40, 0.44), 1.1),
-    "sunset": ((0.36, 0.24, 0.44), (0.98, 0.60, 0.32), (0.86, 0.58, 0.38), (0.36, 0.30, 0.34), 0.55),
-    "night": ((0.03, 0.04, 0.13), (0.12, 0.15, 0.30), (0.46, 0.49, 0.60), (0.26, 0.28, 0.36), 1.0),
-}
+FOG_ON_SKY: Final = 0.75
+DEEP: Final = 1e3
+"""So far under the floor a solid is neither seen nor in the way of the sun."""
+
+EDGE: Final = 0.05
+SUBPIXELS: Final = ((-0.3, -0.1), (0.1, -0.3), (0.3, 0.1), (-0.1, 0.3))
 
 
 @dataclass(frozen=True)
@@ -53,7 +47,7 @@ class Scene:
 
 @dataclass(frozen=True)
 class Hits:
-    """What each ray hit: distance, world point and normal, and the solid's index (-1 floor, -2 sky)."""
+    """What each ray hit: distance, world point and normal, and the solid's index (-1 floor, -2 sky, WALL_ID wall)."""
 
     t: Tensor
     point: Tensor
@@ -75,38 +69,69 @@ def build_scene(program: Program, device: torch.device) -> Scene:
     return Scene(program, pose_program(program, device), *lights, sun / sun.norm())
 
 
+@dataclass(frozen=True)
+class Meeting:
+    """The rays that may meet one solid: their indices, their local origins and directions, distance and normal."""
+
+    rays: Tensor
+    origin: Tensor
+    direction: Tensor
+    near: Tensor
+    normal: Tensor
+
+
+def meet(
+    scene: Scene, index: int, frame: Tensor, origin: Tensor, direction: Tensor, wanted: Tensor | None = None
+) -> Meeting:
+    """Intersect rays with one solid; `wanted` leaves rays out."""
+    rays = scene.poses.rays_near(index, frame, origin, direction)
+    rays = rays if wanted is None else rays[wanted[rays]]
+    local_o, local_d = scene.poses.to_local(index, frame[rays], origin[rays], direction[rays])
+    return Meeting(rays, local_o, local_d, *solids.INTERSECT[scene.program.solids[index].shape](local_o, local_d))
+
+
+def meet_wall(wall: Wall, origin: Tensor, direction: Tensor) -> tuple[Tensor, Tensor]:
+    """Distance and normal where rays (n, 3) meet the wall."""
+    middle = origin.new_tensor([wall.x, wall.height / 2, wall.z])
+    half = origin.new_tensor([wall.half_width, wall.height / 2, WALL_DEPTH / 2])
+    return solids.box(origin - middle, direction, half)
+
+
 def find_hits(scene: Scene, frame: Tensor, origin: Tensor, direction: Tensor) -> Hits:
-    """Intersect rays with the floor and every solid; frame (n,), origin and direction (n, 3)."""
+    """Intersect rays with the floor, every solid and the wall; frame (n,), origin and direction (n, 3)."""
     t = torch.where(direction[:, 1] < -1e-4, -origin[:, 1] / direction[:, 1].clamp(max=-1e-4), FAR)
     t = torch.where(t > 1e-3, t, FAR)
     which = torch.where(t < FAR, FLOOR_ID, FLOOR_ID - 1)
     normal = torch.zeros_like(direction)
     normal[:, 1] = 1.0
     stripe = torch.zeros_like(t)
-    for index, solid in enumerate(scene.program.solids):
-        rays = scene.poses.rays_near(index, frame, origin, direction)
-        local_o, local_d = scene.poses.to_local(index, frame[rays], origin[rays], direction[rays])
-        near, local_normal = solids.INTERSECT[solid.shape](local_o, local_d)
-        closer = ((near < t[rays]) & (near > 1e-3)).nonzero().squeeze(1)
-        rays, near = rays[closer], near[closer]
+    for index in range(len(scene.program.solids)):
+        met = meet(scene, index, frame, origin, direction)
+        closer = ((met.near < t[met.rays]) & (met.near > 1e-3)).nonzero().squeeze(1)
+        rays, near = met.rays[closer], met.near[closer]
         t[rays] = near
         which[rays] = index
-        normal[rays] = scene.poses.to_world(index, frame[rays], local_normal[closer])
-        stripe[rays] = solids.stripes(local_o[closer] + near[:, None] * local_d[closer])
+        normal[rays] = scene.poses.to_world(index, frame[rays], met.normal[closer])
+        stripe[rays] = solids.stripes(met.origin[closer] + near[:, None] * met.direction[closer])
+    if scene.program.wall:
+        near, facing = meet_wall(scene.program.wall, origin, direction)
+        closer = near < t
+        t, which = torch.where(closer, near, t), torch.where(closer, WALL_ID, which)
+        normal = torch.where(closer[:, None], facing, normal)
     return Hits(t, origin + t[:, None].clamp(max=200.0) * direction, normal, stripe, which)
 
 
 def in_shadow(scene: Scene, frame: Tensor, hits: Hits) -> Tensor:
-    """1 where a solid stands between the hit and the sun, else 0; a solid's own dark side comes from its normal."""
+    """1 where something stands between the hit and the sun, else 0; its own dark side comes from its normal."""
     origin = hits.point + 1e-3 * hits.normal
     direction = scene.sun.expand_as(origin)
     shadow = torch.zeros_like(hits.t)
-    for index, solid in enumerate(scene.program.solids):
-        rays = scene.poses.rays_near(index, frame, origin, direction)
-        rays = rays[(hits.which[rays] != index) & (hits.which[rays] >= FLOOR_ID)]
-        local_o, local_d = scene.poses.to_local(index, frame[rays], origin[rays], direction[rays])
-        near, _ = solids.INTERSECT[solid.shape](local_o, local_d)
-        shadow[rays[(near > 1e-3) & (near < FAR)]] = 1.0
+    for index in range(len(scene.program.solids)):
+        met = meet(scene, index, frame, origin, direction, (hits.which != index) & (hits.which >= FLOOR_ID))
+        shadow[met.rays[(met.near > 1e-3) & (met.near < FAR)]] = 1.0
+    if scene.program.wall:
+        near, _ = meet_wall(scene.program.wall, origin, direction)
+        shadow = torch.where((near < FAR) & (hits.which != WALL_ID), 1.0, shadow)
     return shadow
 
 
@@ -114,25 +139,8 @@ def sky_colour(scene: Scene, direction: Tensor) -> Tensor:
     """The sky seen along a direction: a gradient from horizon to zenith and a glow around the sun."""
     up = direction[:, 1:2].clamp(0.0, 1.0).sqrt()
     glow = (direction @ scene.sun).clamp(min=0.0)[:, None] ** 12
-    return scene.horizon * (1 - up) + scene.zenith * up + 0.25 * glow * scene.sun_light
-
-
-def floor_colour(floor: str, point: Tensor) -> Tensor:
-    """The floor's own colour at world points (n, 3); textures are smooth so that a small autoencoder can hold them."""
-    x, z = point[:, 0], point[:, 2]
-    blotch = 0.5 + 0.25 * (torch.sin(1.3 * x + 0.7 * z) + torch.sin(1.7 * z - 0.9 * x + 1.0))
-    blotch = blotch[:, None]
-    if floor == "checkered":
-        tile = (torch.floor(x / TILE) + torch.floor(z / TILE)) % 2
-        contrast = torch.exp(-0.012 * (z - TILE).clamp(max=0.0) ** 2) * torch.exp(-0.012 * x * x)
-        return (0.52 + 0.19 * contrast * (1 - 2 * tile))[:, None].expand(-1, 3)
-    low, high = {
-        "grass": ((0.20, 0.42, 0.12), (0.34, 0.56, 0.18)),
-        "sand": ((0.74, 0.60, 0.38), (0.86, 0.73, 0.50)),
-        "snow": ((0.84, 0.88, 0.94), (0.95, 0.96, 0.98)),
-        "water": ((0.05, 0.26, 0.42), (0.08, 0.34, 0.50)),
-    }[floor]
-    return point.new_tensor(low) * (1 - blotch) + point.new_tensor(high) * blotch
+    clear = scene.horizon * (1 - up) + scene.zenith * up + 0.25 * glow * scene.sun_light
+    return torch.lerp(clear, scene.horizon, FOG_ON_SKY) if scene.program.fog else clear
 
 
 def own_colour(scene: Scene, hits: Hits) -> Tensor:
@@ -143,6 +151,9 @@ def own_colour(scene: Scene, hits: Hits) -> Tensor:
         pale = base * 0.62 if solid.colour == "white" else base + (1.0 - base) * 0.42
         mix = hits.stripe[:, None]
         colour = torch.where((hits.which == index)[:, None], base * (1 - mix) + pale * mix, colour)
+    if scene.program.wall:
+        wall = wall_colour(scene.program.wall.material, hits.point)
+        colour = torch.where((hits.which == WALL_ID)[:, None], wall, colour)
     return colour
 
 
@@ -182,6 +193,13 @@ def highlight(scene: Scene, hits: Hits, direction: Tensor, lit: Tensor) -> Tenso
     return 0.6 * shiny[:, None] * scene.sun_light
 
 
+def add_air(scene: Scene, hits: Hits, colour: Tensor) -> Tensor:
+    """The far floor fades into the horizon; in fog everything does."""
+    fog = (1 - torch.exp(-(FOG if scene.program.fog else CLEAR) * hits.t.clamp(max=200.0) ** 2))[:, None]
+    pale = hits.which >= FLOOR_ID if scene.program.fog else hits.which == FLOOR_ID
+    return torch.where(pale[:, None], colour * (1 - fog) + scene.horizon * fog, colour)
+
+
 def trace(scene: Scene, frame: Tensor, origin: Tensor, direction: Tensor, bounce: bool = True) -> Tensor:
     """Colours (n, 3) seen along rays: frame (n,), origin and unit direction (n, 3)."""
     hits = find_hits(scene, frame, origin, direction)
@@ -191,8 +209,7 @@ def trace(scene: Scene, frame: Tensor, origin: Tensor, direction: Tensor, bounce
     colour = colour + highlight(scene, hits, direction, (lit > 0).float())
     if bounce:
         colour = add_mirror(scene, frame, direction, hits, colour)
-    fog = (1 - torch.exp(-0.0025 * hits.t.clamp(max=200.0) ** 2))[:, None]
-    colour = torch.where((hits.which == FLOOR_ID)[:, None], colour * (1 - fog) + scene.horizon * fog, colour)
+    colour = add_air(scene, hits, colour)
     return torch.where((hits.which < FLOOR_ID)[:, None], sky_colour(scene, direction), colour).clamp(0, 1)
 
 
@@ -208,11 +225,22 @@ def edge_pixels(image: Tensor) -> Tensor:
     return edge.nonzero()
 
 
-@torch.no_grad()
 def render(program: Program, device: torch.device | str = "cpu") -> Tensor:
     """Render a program to uint8 frames of shape (frames, height, width, 3)."""
-    device = torch.device(device)
-    scene = build_scene(program, device)
+    return render_scene(build_scene(program, torch.device(device)))
+
+
+def render_empty(program: Program, device: torch.device | str = "cpu") -> Tensor:
+    """The same without its solids: floor, sky and wall alone."""
+    scene = build_scene(program, torch.device(device))
+    centre = scene.poses.centre - scene.sun.new_tensor([0.0, DEEP, 0.0])
+    return render_scene(replace(scene, poses=replace(scene.poses, centre=centre)))
+
+
+@torch.no_grad()
+def render_scene(scene: Scene) -> Tensor:
+    """Render what was laid out."""
+    program, device = scene.program, scene.sun.device
     shape = (program.frames, program.height, program.width)
     where = torch.ones(shape, dtype=torch.bool, device=device).nonzero()
     image = trace(scene, where[:, 0], *camera_rays(program, where, (0.0, 0.0))).view(*shape, 3)
@@ -221,3 +249,28 @@ def render(program: Program, device: torch.device | str = "cpu") -> Tensor:
         again = [trace(scene, edges[:, 0], *camera_rays(program, edges, offset)) for offset in SUBPIXELS]
         image[edges[:, 0], edges[:, 1], edges[:, 2]] = torch.stack(again).mean(0)
     return (image * 255).round().to(torch.uint8)
+
+
+@torch.no_grad()
+def render_ids(program: Program, device: torch.device | str = "cpu") -> Tensor:
+    """What each pixel's middle shows, (frames, height, width): a solid's index, or the ids of `Hits`."""
+    scene = build_scene(program, torch.device(device))
+    shape = (program.frames, program.height, program.width)
+    where = torch.ones(shape, dtype=torch.bool, device=device).nonzero()
+    return find_hits(scene, where[:, 0], *camera_rays(program, where, (0.0, 0.0))).which.view(*shape)
+
+
+@torch.no_grad()
+def render_alone(program: Program, index: int, around: int = 0, device: torch.device | str = "cpu") -> Tensor:
+    """Where a solid would be seen if nothing stood before it, as booleans (frames, height, width).
+
+    `around` adds so many pixels to the picture on each side.
+    """
+    scene = build_scene(program, torch.device(device))
+    shape = (program.frames, program.height + 2 * around, program.width + 2 * around)
+    where = torch.ones(shape, dtype=torch.bool, device=device).nonzero()
+    where[:, 1:] -= around
+    met = meet(scene, index, where[:, 0], *camera_rays(program, where, (0.0, 0.0)))
+    seen = torch.zeros(len(where), dtype=torch.bool, device=device)
+    seen[met.rays] = met.near < FAR
+    return seen.view(*shape)

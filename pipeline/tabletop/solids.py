@@ -38,15 +38,20 @@ def ball(o: Tensor, d: Tensor) -> Intersection:
     return near, o + near[:, None] * d
 
 
-def cube(o: Tensor, d: Tensor) -> Intersection:
-    """The axis-aligned cube (slab method)."""
+def box(o: Tensor, d: Tensor, half: Tensor | float) -> Intersection:
+    """The axis-aligned box around the origin with the given half sides (slab method)."""
     safe = torch.where(d.abs() < 1e-8, 1e-8, d)
-    t0, t1 = (-HALF_CUBE - o) / safe, (HALF_CUBE - o) / safe
+    t0, t1 = (-half - o) / safe, (half - o) / safe
     enter, axis = torch.minimum(t0, t1).max(-1)
     leave = torch.maximum(t0, t1).amin(-1)
     near = torch.where((enter < leave) & (enter > 1e-4), enter, MISS)
     normal = torch.nn.functional.one_hot(axis, 3).to(d.dtype) * -torch.sign(d)
     return near, normal
+
+
+def cube(o: Tensor, d: Tensor) -> Intersection:
+    """The axis-aligned cube."""
+    return box(o, d, HALF_CUBE)
 
 
 def cap(o: Tensor, d: Tensor, height: float, radius: float) -> Tensor:
@@ -101,6 +106,25 @@ INTERSECT: Final[dict[str, Callable[[Tensor, Tensor], Intersection]]] = {
     "cylinder": cylinder,
     "cone": cone,
 }
+
+
+HEIGHT: Final = {
+    "ball": 2.0,
+    "cube": 2 * HALF_CUBE,
+    "cylinder": 2 * CYLINDER[1],
+    "cone": CONE_TOP - LOWEST["cone"],
+}
+
+
+def half_width(shape: str, height: Tensor) -> Tensor:
+    """How far a unit solid that stands straight reaches from its axis at heights above the floor; -MISS above it."""
+    reach = {
+        "ball": lambda: (1 - (height - 1).square()).clamp(min=0).sqrt(),
+        "cube": lambda: torch.full_like(height, HALF_CUBE),
+        "cylinder": lambda: torch.full_like(height, CYLINDER[0]),
+        "cone": lambda: CONE_SLOPE * (HEIGHT["cone"] - height),
+    }[shape]()
+    return torch.where(height <= HEIGHT[shape], reach, -MISS)
 
 
 def stripes(point: Tensor) -> Tensor:

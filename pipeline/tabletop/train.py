@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn.functional import avg_pool3d
 
-from pipeline.tabletop.data import CHUNK, chunks_on_disk, load_chunk, render_chunks
+from pipeline.tabletop.data import CHUNK, WORLDS, chunks_on_disk, load_chunk, render_chunks
 from pipeline.tabletop.latents import encode, set_latent_statistics
 from pipeline.tabletop.network import CHANNELS, TEMPORAL, count_parameters, make_scheduler, to_pixels
 from pipeline.tabletop.train_autoencoder import train_autoencoder
@@ -40,6 +40,7 @@ class Options:
     compile: bool
     start: Path | None
     new_text: bool
+    world: str
     device: str
     work: Path
     out: Path
@@ -57,6 +58,9 @@ def read_options() -> Options:
     parser.add_argument("--compile", action="store_true", help="compile the blocks: faster, needs a C++ compiler")
     parser.add_argument("--start", type=Path, help="go on from a trained folder; its autoencoder is kept as it is")
     parser.add_argument("--new-text", action="store_true", help="with --start: text encoder and its attention anew")
+    parser.add_argument(
+        "--world", choices=list(WORLDS), default="plain", help="what is drawn, and which words are known"
+    )
     parser.add_argument("--device", default="cuda" if cuda else "cpu")
     parser.add_argument("--work", type=Path, default=Path(".cache/tabletop"), help="chunks, checkpoints, curves")
     parser.add_argument("--out", type=Path, default=Path("assets/tabletop"), help="the diffusers folder to write")
@@ -99,7 +103,7 @@ def write_record(options: Options, vae: AutoencoderKLLTXVideo, denoiser: Denoise
     before = options.start / "training.json" if options.start else None
     record = {
         "options": {name: str(value) for name, value in asdict(options).items()},
-        "clips": CHUNK * len(list(chunks_on_disk(options.work / "chunks"))),
+        "clips": CHUNK * len(list(chunks_on_disk(options.work / "chunks", options.world))),
         "tasks": SHARES,
         "parameters": {
             "autoencoder": count_parameters(vae),
@@ -119,7 +123,7 @@ def get_autoencoder(options: Options, paths: list[Path]) -> AutoencoderKLLTXVide
         source = options.start / "vae"
         vae = AutoencoderKLLTXVideo.from_pretrained(source, dtype=torch.float32, use_safetensors=True)
         return vae.to(options.device).requires_grad_(False)
-    vae = train_autoencoder(options.work / "chunks", options.work, options.autoencoder_minutes, options.device)
+    vae = train_autoencoder(options.work, options.autoencoder_minutes, options.device, options.world)
     set_latent_statistics(vae, paths)
     return vae.requires_grad_(False)
 
@@ -128,11 +132,11 @@ def main() -> None:
     """Run the whole training."""
     options = read_options()
     chunks = options.work / "chunks"
-    render_chunks(chunks, range(options.chunks), workers=os.cpu_count() or 1)
-    paths = list(chunks_on_disk(chunks))
+    render_chunks(chunks, range(options.chunks), os.cpu_count() or 1, options.world)
+    paths = list(chunks_on_disk(chunks, options.world))
     vae = get_autoencoder(options, paths)
-    shape = Shape(options.width, options.layers, options.compile, options.start, options.new_text)
-    denoiser = train_transformer(vae, chunks, options.work, options.transformer_minutes, shape)
+    shape = Shape(options.width, options.layers, options.compile, options.start, options.new_text, options.world)
+    denoiser = train_transformer(vae, options.work, options.transformer_minutes, shape)
     save_model(vae, denoiser, fit_preview(vae, paths[:10]), options.out)
     write_record(options, vae, denoiser)
 

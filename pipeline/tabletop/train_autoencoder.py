@@ -104,14 +104,14 @@ def judge(model: AutoencoderKLLTXVideo, clips: list[Tensor]) -> tuple[float, flo
     return sum(scores) / len(scores), min(scores)
 
 
-def held_out_clips(count: int) -> list[Tensor]:
+def held_out_clips(count: int, world: str = "plain") -> list[Tensor]:
     """Renders of combinations that the training never sees, all shapes."""
-    return [render(chunk_programs(number, kept_out=True, count=1)[0]) for number in range(count)]
+    return [render(chunk_programs(number, kept_out=True, count=1, world=world)[0]) for number in range(count)]
 
 
-def load_clips(folder: Path) -> list[Tensor]:
+def load_clips(folder: Path, world: str = "plain") -> list[Tensor]:
     """Every finished clip on disk."""
-    return [clip for path in chunks_on_disk(folder) for clip in load_chunk(path).frames]
+    return [clip for path in chunks_on_disk(folder, world) for clip in load_chunk(path).frames]
 
 
 def report(training: Training, model: AutoencoderKLLTXVideo, held_out: list[Tensor], loss: float, curve: Path) -> None:
@@ -125,15 +125,15 @@ def report(training: Training, model: AutoencoderKLLTXVideo, held_out: list[Tens
     log_curve(curve, {"step": clock.step, "minutes": minutes, "loss": loss, "psnr": mean, "worst": worst})
 
 
-def train_autoencoder(chunks: Path, work: Path, minutes: float, device: str) -> AutoencoderKLLTXVideo:
+def train_autoencoder(work: Path, minutes: float, device: str, world: str = "plain") -> AutoencoderKLLTXVideo:
     """Train for so many minutes in all (checkpoints included) and return the averaged model."""
     torch.manual_seed(0)
     model = make_autoencoder().to(device)
     optimizers = make_optimizers(model)
     path = work / "autoencoder.pt"
     training = start_training({"vae": model}, optimizers, minutes, path)
-    held_out = held_out_clips(10)
-    clips = load_clips(chunks)
+    held_out = held_out_clips(10, world)
+    clips = load_clips(work / "chunks", world)
     smooth = 0.0
     while training.clock.progress < 1:
         step = training.clock.step

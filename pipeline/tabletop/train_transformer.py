@@ -7,9 +7,10 @@ from typing import Final
 
 import torch
 from diffusers import AutoencoderKLLTXVideo, LTXVideoTransformer3DModel
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import PreTrainedTokenizerFast, T5EncoderModel
 
+from pipeline.errors import BadRequest
 from pipeline.tabletop.attention import PlainAttention
 from pipeline.tabletop.checkpoint import GOING_ON, Rates, log_curve, set_rates, start_training, step_all
 from pipeline.tabletop.data import chunk_programs, chunks_on_disk
@@ -18,7 +19,7 @@ from pipeline.tabletop.layout import Tokens, lay_out
 from pipeline.tabletop.muon import make_optimizers
 from pipeline.tabletop.network import TEXT_LENGTH, make_text_encoder, make_transformer, to_pixels
 from pipeline.tabletop.render import render
-from pipeline.tabletop.tokens import make_tokenizer
+from pipeline.tabletop.tokens import load_tokenizer, make_tokenizer, words_in_order
 
 SHARES: Final = {"text": 0.6, "first": 0.12, "head": 0.07, "last": 0.05, "ends": 0.05, "tail": 0.05, "bridge": 0.06}
 """How often each kind of task is trained; everything but text gives some frames."""
@@ -34,12 +35,18 @@ HALF_SHARES_LEARNED: Final = ((0.3, 0.3), (0.8, 0.1), (1.0, 0.0))
 """The same for a training that goes on from trained weights: solids are a latent or two across at half the side."""
 
 EVERY: Final = 250
-"""Steps between checkpoints, rows of the curve, and looks for new clips."""
+"""Steps between rows of the curve, and looks for new clips; a checkpoint comes with each."""
+
+SAVED_EVERY: Final = 180.0
+"""Seconds, at most, between checkpoints: on a busy machine a row can take a quarter of an hour."""
 
 JUDGED_SIGMAS: Final = (0.3, 0.7, 0.9, 0.97, 0.99)
 
 TEXT_PARTS: Final = ("attn2", "caption_projection")
 """Parts of the transformer that read the prompt."""
+
+EMBEDDINGS: Final = ("shared.weight", "encoder.embed_tokens.weight")
+"""The text encoder's rows, one a word."""
 
 
 @dataclass(frozen=True)
@@ -73,9 +80,9 @@ class Denoiser:
         return output.float()
 
 
-def make_denoiser(width: int, layers: int, device: str) -> Denoiser:
+def make_denoiser(width: int, layers: int, device: str, world: str = "plain") -> Denoiser:
     """A new transformer, text encoder and tokenizer."""
-    tokenizer = make_tokenizer()
+    tokenizer = make_tokenizer(world)
     torch.manual_seed(1)
     transformer = make_transformer(width, layers).to(device)
     return Denoiser(transformer, make_text_encoder(len(tokenizer), width).to(device), tokenizer)
@@ -101,9 +108,9 @@ def flow_loss(model: Denoiser, sample: Sample, sigma: Tensor) -> Tensor:
     return (error * wanted).sum() / wanted.sum()
 
 
-def held_out_sample(vae: AutoencoderKLLTXVideo, count: int = 32) -> Sample:
+def held_out_sample(vae: AutoencoderKLLTXVideo, count: int = 32, world: str = "plain") -> Sample:
     """Held-out square clips with their captions, for the learning curve."""
-    programs = chunk_programs(0, kept_out=True, count=count)
+    programs = chunk_programs(0, kept_out=True, count=count, world=world)
     pixels = to_pixels(torch.stack([render(program) for program in programs]))
     chunk = encode_clips(vae, programs, pixels)
     state = random.getstate()
@@ -130,14 +137,14 @@ def judge(model: Denoiser, sample: Sample) -> float:
 class LatentLibrary:
     """The clips on disk as latents, at half or full size; `refresh` takes in what was rendered since."""
 
-    def __init__(self, vae: AutoencoderKLLTXVideo, chunks: Path, cache: Path, half: bool) -> None:
-        self.vae, self.chunks, self.half = vae, chunks, half
-        self.folder = cache_folder(vae, cache, half)
+    def __init__(self, vae: AutoencoderKLLTXVideo, work: Path, half: bool, world: str = "plain") -> None:
+        self.vae, self.chunks, self.half, self.world = vae, work / "chunks", half, world
+        self.folder = cache_folder(vae, work / "latents", half)
         self.parts: dict[Path, list[LatentChunk]] = {}
 
     def refresh(self) -> None:
         """Take in the chunks that are not yet in."""
-        for path in chunks_on_disk(self.chunks):
+        for path in chunks_on_disk(self.chunks, self.world):
             if path not in self.parts:
                 self.parts[path] = cached_chunk(self.vae, path, self.folder, self.half)
 
@@ -164,20 +171,45 @@ class Shape:
     compiled: bool = False
     start: Path | None = None
     new_text: bool = False
+    world: str = "plain"
 
 
 def take_weights(model: Denoiser, folder: Path, new_text: bool) -> None:
-    """Start from a trained model of the same size."""
+    """Start from a trained model of the same size, whose words come first among this one's."""
     for part, name in ((model.transformer, "transformer"), (model.text_encoder, "text_encoder")):
         trained = type(part).from_pretrained(folder / name, dtype=torch.float32, use_safetensors=True)
         kept = part.state_dict() if name == "text_encoder" else trained.state_dict()
         fresh = {key: value for key, value in part.state_dict().items() if any(word in key for word in TEXT_PARTS)}
-        part.load_state_dict({**kept, **fresh} if new_text else trained.state_dict())
+        part.load_state_dict({**kept, **fresh} if new_text else with_new_words(trained, part))
+    if not new_text:
+        refuse_other_words(words_in_order(load_tokenizer(folder)), words_in_order(model.tokenizer))
+
+
+def with_new_words(trained: nn.Module, part: nn.Module) -> dict[str, Tensor]:
+    """The trained weights, with new rows for the words that only the new part knows."""
+    own = part.state_dict()
+    rows = {name: own[name][len(value) :] for name, value in trained.state_dict().items() if name in EMBEDDINGS}
+    return {
+        name: torch.cat([value, rows[name].to(value)]) if name in rows else value
+        for name, value in trained.state_dict().items()
+    }
+
+
+def refuse_other_words(before: list[str], now: list[str]) -> None:
+    """Raise BadRequest where a word would get another one's embedding."""
+    if now[: len(before)] != before:
+        lost = [word for word in before if word not in now]
+        raise BadRequest(
+            "start",
+            f"The model to start from knows {len(before)} words in an order of its own"
+            f"{', among them: ' + ', '.join(lost[:5]) if lost else ''}. Start from it with its own --world, or give "
+            "--new-text, which learns all words anew.",
+        )
 
 
 def build_denoiser(shape: Shape, device: str) -> Denoiser:
     """The model to train, with the weights that it starts from."""
-    model = make_denoiser(shape.width, shape.layers, device)
+    model = make_denoiser(shape.width, shape.layers, device, shape.world)
     if device == "cpu":
         model.transformer.set_attn_processor(PlainAttention())
     if shape.start:
@@ -187,16 +219,16 @@ def build_denoiser(shape: Shape, device: str) -> Denoiser:
     return model
 
 
-def train_transformer(vae: AutoencoderKLLTXVideo, chunks: Path, work: Path, minutes: float, shape: Shape) -> Denoiser:
+def train_transformer(vae: AutoencoderKLLTXVideo, work: Path, minutes: float, shape: Shape) -> Denoiser:
     """Train for so many minutes in all, encoding and checkpoints included."""
     model = build_denoiser(shape, device=str(vae.device))
     modules = {"transformer": model.transformer, "text_encoder": model.text_encoder}
     training = start_training(
         modules, make_optimizers(model.transformer, model.text_encoder), minutes, work / "transformer.pt"
     )
-    small, full = (LatentLibrary(vae, chunks, work / "latents", half) for half in (True, False))
-    held_out = held_out_sample(vae)
-    clock, smooth, share = training.clock, 1.0, 0.0
+    small, full = (LatentLibrary(vae, work, half, shape.world) for half in (True, False))
+    held_out = held_out_sample(vae, world=shape.world)
+    clock, smooth, share, saved = training.clock, 1.0, 0.0, training.clock.elapsed
     learned = bool(shape.start) and not shape.new_text
     rates = GOING_ON if learned else Rates()
     while clock.progress < 1:
@@ -217,7 +249,9 @@ def train_transformer(vae: AutoencoderKLLTXVideo, chunks: Path, work: Path, minu
             row = {"step": clock.step, "minutes": round(clock.elapsed / 60, 2), "loss": smooth}
             judged = {"held_out": judge(model, held_out), "deaf": judge(model, with_other_captions(held_out))}
             log_curve(work / "transformer.jsonl", {**row, **judged})
+        if clock.step % EVERY == 0 or clock.progress >= 1 or clock.elapsed - saved > SAVED_EVERY:
             training.save(work / "transformer.pt")
+            saved = clock.elapsed
     for name, module in modules.items():
         module.load_state_dict(training.averages[name].values)
     return model

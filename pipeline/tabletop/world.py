@@ -1,10 +1,16 @@
 """The world that Tabletop is trained on: a scene is a small frozen program, drawn at random or written down by hand.
 
 Units: a solid is about one unit in radius, speeds are units (or radians) per second, y points up and the camera looks
-from +z towards the origin. `render.py` turns a program into frames, `captions.py` turns it into words.
+from +z towards the origin. `render.py` turns a program into frames, `captions.py` and `telling.py` turn it into words.
+
+There are two draws. The plain world, drawn here, has scenes of one solid that moves, or of a second that rests beside
+it. The whole world, drawn by `scenes.py`, has also walls, fog, cameras at a named pace, and stories, in which what
+happens depends on the other solid, on the wall or on the camera. A plain program has none of these fields set, and the
+same seed gives the same one in the same words as ever: weights that were trained on them stay judged by them.
 """
 
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 from typing import Final
@@ -17,6 +23,17 @@ FLOORS: Final = ("grass", "sand", "snow", "water", "checkered")
 SKIES: Final = ("day", "sunset", "night")
 MOTIONS: Final = ("stays", "left", "right", "bounces", "falls", "closer", "away", "turns")
 CAMERAS: Final = ("stands", "orbits", "pans", "zooms")
+ALL_CAMERAS: Final = (*CAMERAS, "returns", "follows")
+"""Those of the whole world: an orbit that comes back to where it began, and one that turns after the first solid."""
+
+STORIES: Final = ("behind", "before", "pushes", "passes", "follows")
+"""What the first solid does on its way: it passes behind the wall, or before it; it bumps into the second, which rolls
+off; it passes in front of the second, which rests; it leaves the picture, and the camera follows."""
+
+PACES: Final = {"slowly": 0.35, "quickly": 0.75}
+"""Radians a second of an orbit at a named pace, so that where everything must appear can be said beforehand."""
+
+WALLS: Final = ("grey", "wooden", "dark")
 
 SIZES: Final = ((128, 128), (160, 96), (96, 160))
 """Native (width, height) pairs in pixels; training never crops one into another."""
@@ -29,7 +46,11 @@ HELD_OUT_SHARE: Final = 8
 
 @dataclass(frozen=True)
 class Solid:
-    """One solid: what it is, what it does, and where it starts (x, z and size in world units)."""
+    """One solid: what it is, what it does, and where it is (x, z and size in world units).
+
+    What crosses the picture is at x halfway through the clip; in a story x is where it starts, and its speed is in
+    units a second.
+    """
 
     shape: str
     colour: str
@@ -43,8 +64,23 @@ class Solid:
 
 
 @dataclass(frozen=True)
+class Wall:
+    """A wall on the floor, its face towards the camera's first place: its middle and half its width, and its height."""
+
+    material: str
+    x: float
+    z: float
+    half_width: float
+    height: float
+
+
+@dataclass(frozen=True)
 class Program:
-    """A whole scene: solids, floor, sky, camera, and its native size in pixels and length in frames at 8 fps."""
+    """A whole scene: solids, floor, sky, camera, and its native size in pixels and length in frames at 8 fps.
+
+    The sign of `camera_speed` is the direction of the camera's move; where the camera follows, it is the second at
+    which it begins to.
+    """
 
     solids: tuple[Solid, ...]
     floor: str
@@ -55,6 +91,10 @@ class Program:
     width: int
     height: int
     frames: int
+    story: str = ""
+    wall: Wall | None = None
+    pace: str = ""
+    fog: bool = False
 
     @property
     def seconds(self) -> float:
@@ -105,15 +145,18 @@ def draw_program(rng: Random, size: tuple[int, int] = (128, 128), frames: int = 
 
 
 def held_out(program: Program) -> bool:
-    """Whether this combination is kept from training: one in eight of shape × colour × floor × sky × motion."""
+    """Whether this combination is kept from training: one in eight of shape, colour, floor, sky, motion and story."""
     first = program.solids[0]
-    words = (first.shape, first.colour, program.floor, program.sky, first.motion)
-    return zlib.crc32(" ".join(words).encode()) % HELD_OUT_SHARE == 0
+    words = (first.shape, first.colour, program.floor, program.sky, first.motion, program.story)
+    return zlib.crc32(" ".join(filter(None, words)).encode()) % HELD_OUT_SHARE == 0
 
 
-def draw_split(rng: Random, size: tuple[int, int], frames: int, kept_out: bool) -> Program:
+Draw = Callable[[Random, tuple[int, int], int], Program]
+
+
+def draw_split(rng: Random, size: tuple[int, int], frames: int, kept_out: bool, draw: Draw = draw_program) -> Program:
     """Draw until the program is on the wanted side of the split between training and held-out combinations."""
     while True:
-        program = draw_program(rng, size, frames)
+        program = draw(rng, size, frames)
         if held_out(program) == kept_out:
             return program

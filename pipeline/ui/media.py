@@ -12,6 +12,7 @@ from pipeline.library.bundle import bundle
 from pipeline.library.runs import Run
 from pipeline.settings import Settings
 from pipeline.store import Store
+from pipeline.ui.about import ADDRESS
 
 # A run never changes, and whoever has its key may keep it for a day.
 KEPT = {"Cache-Control": "private, max-age=86400"}
@@ -24,7 +25,7 @@ GONE = "There is no such file. Choose a clip from the library."
 
 
 def serve_media(app: FastAPI, store: Store, settings: Settings) -> None:
-    """Add the routes `media/<run>/<file>` and `examples/<file>`, which answer ranges, so videos seek; and a zip.
+    """Add the routes `media/<run>/<file>`, `examples/<file>` and `about/<file>`, which answer ranges; and a zip.
 
     A run that is not published is had by its key only.
     """
@@ -39,6 +40,11 @@ def serve_media(app: FastAPI, store: Store, settings: Settings) -> None:
     def example(request: Request, name: str) -> Response:
         shipped = {path.name: path for path in (settings.assets / "examples").glob("*.mp4")}
         return _file(request, _found(shipped.get(name)), KEPT)
+
+    @app.api_route(f"/{ADDRESS}/{{name}}", methods=["GET", "HEAD"])
+    def picture(request: Request, name: str) -> Response:
+        shown = {path.name: path for path in (settings.assets / "tabletop").glob("*.webp")}
+        return _file(request, _found(shown.get(name)), ASKED_AGAIN)
 
     @app.post("/takes.zip")
     async def takes(request: Request) -> Response:

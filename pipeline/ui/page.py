@@ -5,6 +5,7 @@ from typing import Any
 
 import gradio as gr
 
+from pipeline.ui.about import build_about
 from pipeline.ui.animate_tab import build_animate_tab
 from pipeline.ui.api import add_endpoints
 from pipeline.ui.arrival import wire_links
@@ -36,6 +37,7 @@ def build_page(house: House) -> gr.Blocks:
     page = gr.Blocks(title="Onetake", analytics_enabled=False, fill_width=True)
     with page:
         desk, shelf = _parts(house)
+        build_about(house.settings.assets)
         wire_following(page, desk)
         for composer in desk.composers:
             _wire_contract(page, desk, composer)

@@ -28,6 +28,7 @@ def test_a_model_starts_from_another_with_its_reading_of_the_prompt_anew(tmp_pat
             parameter.add_(1.0)
     trained.transformer.save_pretrained(tmp_path / "transformer")
     trained.text_encoder.save_pretrained(tmp_path / "text_encoder")
+    trained.tokenizer.save_pretrained(tmp_path / "tokenizer")
 
     whole = build_denoiser(replace(SHAPE, start=tmp_path), "cpu")
     anew = build_denoiser(replace(SHAPE, start=tmp_path, new_text=True), "cpu")

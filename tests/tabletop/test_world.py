@@ -8,7 +8,8 @@ from torch import Tensor
 
 from pipeline.tabletop.data import chunk_programs, program_from_dict
 from pipeline.tabletop.latents import mirror
-from pipeline.tabletop.render import COLOUR_RGB, render
+from pipeline.tabletop.render import render
+from pipeline.tabletop.surfaces import COLOUR_RGB
 from pipeline.tabletop.world import COLOURS, FLOORS, SHAPES, SIZES, SKIES, Program, Solid, draw_program, held_out
 
 

@@ -1,0 +1,221 @@
+"""The report on the shipped weights: figures with intervals, bars and controls, and contact sheets, none chosen."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from PIL import Image
+from torch import Tensor
+
+from pipeline.tabletop.sampling import Case
+from pipeline.tabletop.suites import ADHERENCE, GIVEN_LOSS, MADE, ORBIT_ERROR, OTHERS, Verdicts
+
+MEAN_DB: Final = "autoencoder PSNR, mean (dB)"
+WORST_DB: Final = "autoencoder PSNR, worst clip (dB)"
+
+BARS: Final = {
+    "colour": 0.97,
+    "solid": 0.93,
+    "floor": 0.98,
+    "sky": 0.98,
+    "moving": 0.85,
+    "motion": 0.92,
+    "camera": 0.90,
+    "second object": 0.85,
+    "same colour after 8 hidden frames": 0.90,
+    "same solid after 8 hidden frames": 0.85,
+    "resting solid unchanged after something passed": 0.95,
+    "pushed solid moves only after contact": 0.85,
+    "mirrored colour": 0.85,
+    "shadow away from the sun": 0.85,
+    "nothing floats": 0.95,
+    ORBIT_ERROR: 2.0,
+    GIVEN_LOSS: 1.0,
+    MEAN_DB: 32.0,
+    WORST_DB: 26.0,
+}
+
+LOWER_IS_BETTER: Final = (ORBIT_ERROR, GIVEN_LOSS)
+FAILURES: Final = 10
+
+
+@dataclass(frozen=True)
+class Row:
+    """One figure of the report: a point estimate with n and a 95 % interval, its bar, and its controls."""
+
+    name: str
+    value: float
+    n: int
+    low: float
+    high: float
+    bar: float | None = None
+    higher_is_better: bool = True
+    controls: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def reached(self) -> bool:
+        """Whether the value is at its bar or on the better side of it."""
+        return self.bar is None or (self.value >= self.bar if self.higher_is_better else self.value <= self.bar)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A case with the clip that was made of it (uint8 frames), and what was found by the kind of clip."""
+
+    case: Case
+    clip: Tensor
+    found: dict[str, Verdicts]
+
+    @property
+    def score(self) -> float:
+        """Share of what was asked of the clip that is so."""
+        asked = [value for name, value in self.found[MADE].items() if name not in LOWER_IS_BETTER]
+        return sum(value or 0.0 for value in asked) / len(asked)
+
+    @property
+    def missed(self) -> list[str]:
+        """What is not so."""
+        return [name for name, value in self.found[MADE].items() if value == 0 and name not in LOWER_IS_BETTER]
+
+
+def wilson(right: int, n: int) -> tuple[float, float]:
+    """The 95 % interval of a share (Wilson's score interval)."""
+    z, share = 1.96, right / n
+    centre = share + z * z / (2 * n)
+    spread = z * (share * (1 - share) / n + z * z / (4 * n * n)) ** 0.5
+    low, high = (centre - spread) / (1 + z * z / n), (centre + spread) / (1 + z * z / n)
+    # At 0 and 1 the ends meet the share itself, but for rounding.
+    return min(low, share), max(high, share)
+
+
+def around_mean(values: list[float]) -> tuple[float, float, float]:
+    """The mean with its 95 % interval by normal theory."""
+    mean = float(np.mean(values))
+    margin = 1.96 * float(np.std(values, ddof=1)) / len(values) ** 0.5 if len(values) > 1 else 0.0
+    return mean, mean - margin, mean + margin
+
+
+def row_of(name: str, judged: list[Judged]) -> Row | None:
+    """A figure over all cases that were asked for it; None where there was nothing to measure."""
+    kinds: dict[str, list[float]] = {}
+    for one in judged:
+        for kind, verdicts in one.found.items():
+            value = verdicts.get(name)
+            if value is not None:
+                kinds.setdefault(kind, []).append(value)
+    made = kinds.pop(MADE, [])
+    if not made:
+        return None
+    controls = {kind: float(np.mean(values)) for kind, values in kinds.items()}
+    if name in LOWER_IS_BETTER:
+        value, low, high = around_mean(made)
+        return Row(name, value, len(made), low, high, BARS[name], higher_is_better=False, controls=controls)
+    low, high = wilson(round(sum(made)), len(made))
+    return Row(name, sum(made) / len(made), len(made), low, high, BARS.get(name), controls=controls)
+
+
+def rows_of(judged: list[Judged]) -> Iterator[Row]:
+    """A row per figure, in the order in which they were asked for."""
+    names = dict.fromkeys(name for one in judged for name in one.found[MADE])
+    names |= dict.fromkeys(name for one in judged for name in one.found[OTHERS])
+    for name in (*ADHERENCE, *(name for name in names if name not in ADHERENCE)):
+        row = row_of(name, judged)
+        if row:
+            yield row
+
+
+def weight_sums(folder: Path) -> dict[str, str]:
+    """SHA-256 of each weight file, so that a report names the weights that it judged."""
+    files = sorted(folder.rglob("*.safetensors"))
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def strip(clip: Tensor) -> np.ndarray:
+    """Six frames of a clip across."""
+    index = np.linspace(0, len(clip) - 1, 6).round().astype(int)
+    return np.concatenate([clip[i].numpy() for i in index], 1)
+
+
+def contact_sheet(judged: list[Judged], path: Path) -> None:
+    """Clips, a row each, in two columns: the left one first."""
+    rows = [strip(one.clip) for one in judged]
+    half = (len(rows) + 1) // 2
+    rows += [np.full_like(rows[0], 255)] * (2 * half - len(rows))
+    columns = [np.concatenate(part, 0) for part in (rows[:half], rows[half:])]
+    Image.fromarray(np.concatenate(columns, 1)).save(path, quality=85)
+
+
+def failures(judged: list[Judged]) -> list[Judged]:
+    """The worst ten by score; among equals the order is that of a sum of their prompts, which nobody chose."""
+
+    def key(one: Judged) -> tuple[float, str]:
+        return one.score, hashlib.sha256(f"{one.case.suite} {one.case.prompt}".encode()).hexdigest()
+
+    return sorted(judged, key=key)[:FAILURES]
+
+
+def format_row(row: Row) -> str:
+    """A row of the report's table."""
+    measure = "(" in row.name
+    digits = ".1f" if measure else ".1%"
+    values = [format(value, digits) for value in (row.value, row.low, row.high)]
+    bar = "" if row.bar is None else f"{'≥' if row.higher_is_better else '≤'} {format(row.bar, digits)}"
+    verdict = "" if row.bar is None else ("reached" if row.reached else "**not reached**")
+    controls = "; ".join(f"{name} {format(value, '.1f' if measure else '.0%')}" for name, value in row.controls.items())
+    return f"| {row.name} | {values[0]} | {row.n} | {values[1]} – {values[2]} | {bar} | {verdict} | {controls} |"
+
+
+def numbered(judged: list[Judged], say_missed: bool) -> list[str]:
+    """The prompts of a contact sheet."""
+    missed = [f" (missed: {', '.join(one.missed)})" if say_missed else "" for one in judged]
+    return [
+        f"{number}. {one.case.prompt}{text}" for number, (one, text) in enumerate(zip(judged, missed, strict=True), 1)
+    ]
+
+
+def write_report(folder: Path, rows: list[Row], judged: list[Judged], settings: dict[str, float]) -> None:
+    """Write REPORT.md, report.json and the contact sheets."""
+    first = [one for one in judged if one.case.suite == "plain"][:12]
+    worst = failures(judged)
+    contact_sheet(first, folder / "report.webp")
+    contact_sheet(worst, folder / "failures.webp")
+    data = {"rows": [asdict(row) for row in rows], "weights_sha256": weight_sums(folder), "settings": settings}
+    (folder / "report.json").write_text(json.dumps(data, indent=1) + "\n")
+    lines = [
+        "# What Tabletop can do, measured",
+        "",
+        f"Made by `make eval`: {len(judged)} clips of held-out programs, {settings['steps']:g} steps, guidance "
+        f"{settings['guidance']:g}. The seven figures at the top are of scenes of one solid: an attribute counts as "
+        "right where the probe reads in the clip what the prompt says. The others are told by colour and place, each "
+        "on scenes made for it; where something is hidden, or passed, the prompt leaves out what it is, and only the "
+        "five first frames, which are given, show it. Intervals are 95 %: Wilson's for shares, by normal theory for "
+        "means.",
+        "",
+        "Renders through the autoencoder are the most that a model of these latents could show. Frozen and shuffled "
+        "clips must fail where motion is judged, and clips of other prompts tell what chance is worth.",
+        "",
+        "| what | value | n | 95 % interval | bar | | controls |",
+        "|---|---|---|---|---|---|---|",
+        *map(format_row, rows),
+        "",
+        "The first twelve clips, left column then right, unchosen:",
+        "",
+        "![contact sheet](report.webp)",
+        "",
+        *numbered(first, say_missed=False),
+        "",
+        "## Failures",
+        "",
+        f"The worst {len(worst)} of all {len(judged)} by the share of what was asked that they show; equals come in "
+        "the order of a sum of their prompts. Left column then right:",
+        "",
+        "![the worst clips](failures.webp)",
+        "",
+        *numbered(worst, say_missed=True),
+        "",
+    ]
+    (folder / "REPORT.md").write_text("\n".join(lines))

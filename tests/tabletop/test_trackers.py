@@ -1,0 +1,96 @@
+"""Trackers read off renders what is true of them, and do not where it is not."""
+
+import pytest
+import torch
+
+from pipeline.settings import ROOT
+from pipeline.tabletop.ceilings import WRONG, measure
+from pipeline.tabletop.claims import CLAIMS, draw_claim, holds, tells_itself_apart
+from pipeline.tabletop.orbits import fit_orbit
+from pipeline.tabletop.outlines import known_profiles, profile, read_shape, single
+from pipeline.tabletop.probe import load_autoencoder
+from pipeline.tabletop.render import render, render_alone, render_ids
+from pipeline.tabletop.trackers import colour_at, first_move, first_touch, largest_pieces, read
+from pipeline.tabletop.truth import contact_frame, middles, visible_share
+from pipeline.tabletop.world import SHAPES, held_out
+
+STATIC = ("mirrored colour", "shadow away from the sun", "nothing floats")
+
+
+def test_every_claim_has_a_clip_in_which_it_is_not_so() -> None:
+    assert set(WRONG) == set(CLAIMS)
+
+
+def test_claims_are_judged_on_held_out_programs_that_can_be_told_apart() -> None:
+    programs = draw_claim("pushed solid moves only after contact", 5)
+    assert all(held_out(program) and tells_itself_apart(program) for program in programs)
+    assert programs[:3] == draw_claim("pushed solid moves only after contact", 3)
+
+
+@pytest.mark.parametrize("name", ["mirrored colour", "shadow away from the sun", "falls by its law"])
+def test_a_render_keeps_to_a_claim_and_its_opposite_does_not(name: str) -> None:
+    (program,) = draw_claim(name, 1)
+    assert holds(name, render(program), program)
+    assert not holds(name, WRONG[name](program), program)
+
+
+def test_a_push_is_told_in_place_and_time() -> None:
+    (program,) = draw_claim("pushed solid moves only after contact", 1)
+    clip = render(program)
+    reading, ids, share = read(clip, program), render_ids(program), visible_share(program)
+    contact = contact_frame(program)
+    assert contact is not None
+    touched, moved = first_touch(reading), first_move(reading, 1)
+    assert touched is not None
+    assert moved is not None
+    assert abs(touched - contact) < 1.5
+    assert contact < moved < contact + 3
+    for index, track in enumerate(reading.tracks):
+        places = track.places[share[index] > 0.98]
+        assert (places - middles(program)[index][share[index] > 0.98]).norm(dim=1).median() < 2.5
+        both = (track.pieces & (ids == index)).sum() / (track.pieces | (ids == index)).sum()
+        assert both > 0.75
+        assert colour_at(reading, index, 0) == program.solids[index].colour
+    assert not holds("pushed solid moves only after contact", clip.flip(0), program)
+
+
+def test_an_orbit_is_told_from_one_at_the_other_pace_and_from_a_still() -> None:
+    name = "orbit at the named pace"
+    program = draw_claim(name, 1)[0]
+    clip = render(program)
+    fit = fit_orbit(read(clip, program))
+    assert fit is not None
+    assert fit.error < 1.2
+    assert fit.turned == pytest.approx(1, abs=0.12)
+    assert not holds(name, WRONG[name](program), program)
+    frozen = fit_orbit(read(clip[:1].expand_as(clip), program))
+    assert frozen is None or abs(frozen.turned) < 0.4
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_an_outline_tells_its_solid(shape: str) -> None:
+    piece = render_alone(single(shape, 0.7, -0.6, 0.11), 0)[0]
+    assert read_shape(piece) == shape
+    assert profile(piece).shape == known_profiles()[1][0].shape
+
+
+def test_specks_and_bridges_are_no_part_of_a_solid() -> None:
+    mask = torch.zeros(1, 40, 40, dtype=torch.bool)
+    mask[0, 10:20, 10:20] = True
+    mask[0, 15, 20:30] = True
+    mask[0, 12:17, 30:35] = True
+    mask[0, 35, 3] = True
+    piece = largest_pieces(mask)[0]
+    assert piece[10:20, 10:20].sum() >= 96
+    assert piece[:, 25:].sum() == 0
+    assert not piece[35, 3]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CLAIMS)
+def test_the_judge_of_a_claim_is_right_on_renders_and_not_fooled(name: str) -> None:
+    shares = measure(name, load_autoencoder(ROOT / "assets" / "tabletop"), 20)
+    assert shares["renders"] >= 0.95
+    assert shares["renders through the autoencoder"] >= 0.85
+    assert shares["not so"] <= 0.1
+    assert name in STATIC or shares["frozen first frame"] <= 0.1
