@@ -14,7 +14,7 @@ from pipeline.tabletop.trackers import colour_at, first_move, first_touch, large
 from pipeline.tabletop.truth import contact_frame, middles, visible_share
 from pipeline.tabletop.world import SHAPES, held_out
 
-STATIC = ("mirrored colour", "shadow away from the sun", "nothing floats")
+STATIC = ("second object", "mirrored colour", "shadow away from the sun", "nothing floats")
 
 
 def test_every_claim_has_a_clip_in_which_it_is_not_so() -> None:
