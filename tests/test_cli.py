@@ -195,8 +195,8 @@ def test_an_interrupt_before_the_first_step_says_so(tmp_path: Path) -> None:
     [
         (["text", " "], "prompt is empty"),
         (["text", "x" * 2001], "2000"),
-        (["text", "a ball", "--frames", "0"], "from 1 to 97"),
-        (["text", "a ball", "--frames", "1000000"], "from 1 to 97"),
+        (["text", "a ball", "--frames", "0"], "from 1 to 481"),
+        (["text", "a ball", "--frames", "1000000"], "from 1 to 481"),
         (["text", "a ball", "--frames", "many"], "--frames"),
         (["text", "a ball", "--size", "16384x16384"], "from 64 to 256"),
         (["text", "a ball", "--size", "huge"], "128x128"),

@@ -40,10 +40,20 @@ TASKS: dict[str, dict[str, Any]] = {
     "animate": {"task": "animate", "image": "picture", "last": "picture", "strength": 0.6, "frames": 9},
     "restyle": {"task": "restyle", "video": "clip", "strength": 0.5, "range": [0.3, 0.7]},
     "transition": {"task": "transition", "first": "clip", "second": "clip", "seconds": 0.3},
+    "extend": {"task": "extend", "video": "clip", "seconds": 0.3},
     "loop": {"task": "loop", "video": "clip", "seam": "short"},
     "loop of words": {"task": "loop", "frames": 32},
 }
-FRAMES = {"text": 9, "picture": 1, "animate": 9, "restyle": 25, "transition": 43, "loop": 40, "loop of words": 32}
+FRAMES = {
+    "text": 9,
+    "picture": 1,
+    "animate": 9,
+    "restyle": 25,
+    "transition": 43,
+    "extend": 33,
+    "loop": 40,
+    "loop of words": 32,
+}
 ENLARGED = TASKS["text"] | {"deliver": "480p"}
 
 
@@ -112,6 +122,14 @@ def test_every_tab_makes_a_run(
         frames = np.stack(list(read_frames(run.file)))
         assert frames.shape == (asked.num_frames, side, side, 3)
     assert backend.loaded == model
+
+
+def test_a_take_that_is_too_long_for_one_go_is_made_in_parts(backend: LocalBackend, store: Store) -> None:
+    asked = plan({}, "ltx-2b", frames=265)
+    assert [segment.frames for segment in asked.segments] == [121, 121, 73]
+    run = made(asked, backend, store)
+    assert run.state == "done"
+    assert sum(1 for _ in read_frames(run.file)) == 265
 
 
 def test_the_command_line_makes_one_with_the_hub_switched_off(settings: Settings, tmp_path: Path) -> None:
@@ -224,7 +242,7 @@ def test_where_a_loop_begins_does_not_change_how_it_is_doubled(family: "Family")
         ({"steps": 4}, "steps", "choose from 8 to 8"),
         ({"guidance_scale": 3.0}, "guidance_scale", "choose from 1 to 1"),
         ({"width": 128, "height": 128}, "width", "choose from 256 to 1280 pixels"),
-        ({"frames": 265}, "frames", "choose from 1 to 257"),
+        ({"frames": 1500}, "frames", "choose from 1 to 1441"),
     ],
 )
 def test_what_a_distilled_model_was_not_taught_is_refused(asked: dict[str, Any], field: str, says: str) -> None:

@@ -38,6 +38,7 @@ TASKS: list[tuple[str, dict[str, Any], int]] = [
     ("wan-vace", {"frames": 1}, 1),
     ("wan-vace", {"task": "animate", "image": "red", "last": "blue", "frames": 5}, 5),
     ("wan-vace", {"task": "transition", "first": "one", "second": "two", "seconds": 0.5}, 11),
+    ("wan-vace", {"task": "extend", "video": "one", "seconds": 0.5}, 17),
     ("wan-vace", {"task": "loop", "video": "brief", "seam": "short", "prompt": ""}, 12),
     ("wan-1.3b", {"frames": 9}, 9),
     ("wan-1.3b", {"task": "restyle", "video": "one", "strength": 0.8}, 9),

@@ -81,7 +81,7 @@ def test_the_contract_follows_every_change(page: Page) -> None:
     ("field", "value", "words"),
     [
         ("width", "16384", "A size needs both width and height"),
-        ("frames", "0", "choose from 1 to 97"),
+        ("frames", "0", "choose from 1 to 481"),
         ("seed", "18446744073709551616", "give a whole number from 0"),
         ("seed", "seven", "Type digits, or leave it empty"),
         ("steps", "101", "choose from 1 to 100"),
