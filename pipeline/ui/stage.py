@@ -127,7 +127,7 @@ def build_stage() -> Stage:
         with gr.Row(elem_id="result", visible=False) as result:
             download = gr.HTML(elem_id="download-slot")
             again = _action("Use again", "again", 130)
-            carries = {task: _action(word, f"carry-{task}", max(10 * len(word), 70)) for task, word in ONWARD.items()}
+            carries = {task: _action(word, f"carry-{task}", max(10 * len(word), 50)) for task, word in ONWARD.items()}
         links, keeping = gr.HTML(elem_id="links"), gr.HTML(elem_id="keeping")
         under = (links, keeping, gr.HTML(elem_id="family"), gr.HTML(elem_id="details"))
     return Stage(picture, running, progress, stop, done, result, download, again, carries, *under, gr.State(None))
