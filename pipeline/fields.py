@@ -4,10 +4,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from pipeline.adapters import hub_id
-from pipeline.request import SOURCES, Request
+from pipeline.request import PARTS, SOURCES, Request
 
 # What a plan says itself, in the end as it was asked for.
 ON_THE_PLAN = {"task", "model", "seed", "steps", "memory", "loras"}
+# What a part of a request can be about.
+SHOWN = ("image", "video", "prompt")
 
 
 def said(request: Request) -> dict[str, Any]:
@@ -26,11 +28,15 @@ def unsaid(kept: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def replace_files(fields: Mapping[str, Any], find: Callable[[Any], Any]) -> dict[str, Any]:
-    """Return the fields with what is found for each of their files; one for which that is None is left out."""
+    """Return the fields with what is found for each of their files; one for which that is None is left out.
+
+    So is a part, such as a card, of which nothing is left to see or to say.
+    """
     found = {name: find(value) if name in SOURCES else value for name, value in fields.items()}
-    if "at" in found:
-        stills = [{**still, "image": find(still["image"])} for still in found["at"]]
-        found["at"] = [still for still in stills if still["image"] is not None] or None
+    for name in PARTS:
+        if name in found:
+            parts = [replace_files(part, find) for part in found[name]]
+            found[name] = [part for part in parts if any(part.get(key) for key in SHOWN)] or None
     if "loras" in found:
         loras = [{**lora, "source": _found(lora["source"], find)} for lora in found["loras"]]
         found["loras"] = [lora for lora in loras if lora["source"] is not None] or None

@@ -9,7 +9,7 @@ from pipeline.frames import Network, noise_levels, shifted_levels
 MOST_SECONDS = 60
 """How long a take of chunks may play."""
 
-CHAINED = ("text", "animate", "extend")
+CHAINED = ("text", "animate", "extend", "storyboard")
 """Tasks whose takes may be made of chunks."""
 
 

@@ -18,7 +18,7 @@ WAN_SHAPES = {"landscape": (832, 480), "square": (624, 624), "portrait": (480, 8
 LTX_SHAPES = {"landscape": (768, 512), "square": (640, 640), "portrait": (512, 768), "ultrawide": (960, 416)}
 APACHE = "https://www.apache.org/licenses/LICENSE-2.0"
 LTX_LICENCE = "https://huggingface.co/Lightricks/LTX-Video/blob/main/LTX-Video-Open-Weights-License-0.X.txt"
-EVERYTHING = ("text", "animate", "restyle", "transition", "loop", "extend")
+EVERYTHING = ("text", "animate", "restyle", "transition", "loop", "extend", "storyboard")
 # The levels that the 0.9.8 distilled models were taught, and those of a second pass (both model cards).
 LTX_LEVELS, LTX_EDIT_LEVELS = (1.0, 0.993, 0.987, 0.981, 0.975, 0.909, 0.725, 0.00003), (0.909, 0.725, 0.421)
 # The largest picture that their position embeddings were made for (the transformer's base_height and base_width), and
@@ -169,7 +169,7 @@ MODELS: tuple[ModelSpec, ...] = (
         pipeline="WanVACEPipeline",
         licence="Apache-2.0",
         licence_url=APACHE,
-        tasks=("text", "animate", "transition", "loop", "extend"),
+        tasks=("text", "animate", "transition", "loop", "extend", "storyboard"),
         soft_pins=False,
         edits=False,
         rolls=False,

@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from itertools import accumulate
+from itertools import accumulate, takewhile
 from math import log
 from pathlib import PurePath
 from typing import Any, Protocol
@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 
 from pipeline import frames as arithmetic
 from pipeline.adapters import Adapter, adapters_of
+from pipeline.asked import SEED_LIMIT
 from pipeline.errors import CannotDo
 from pipeline.fields import said
 from pipeline.given.footage import Excerpt
@@ -25,10 +26,10 @@ from pipeline.planning.estimate import Estimate, Making, default_speed, estimate
 from pipeline.planning.layouts import lay_out
 from pipeline.planning.lengths import within
 from pipeline.planning.pins import Given, fit_notes, given_in
-from pipeline.planning.segments import Chunk, Kept, Part, Pin, Segment
+from pipeline.planning.segments import Chunk, Kept, Layout, Part, Pin, Segment
 from pipeline.planning.speed import Speed
 from pipeline.planning.words import prompt_notes
-from pipeline.request import SEED_LIMIT, ExtendRequest, Request
+from pipeline.request import ExtendRequest, Request, StoryboardRequest
 
 # Seeds that we draw stay short enough to be read out and typed.
 DRAWN_SEEDS = 2**31
@@ -125,7 +126,7 @@ class Plan:
         """Return the plan of its first segments, which were made when it was stopped."""
         if segments == len(self.segments):
             return self
-        parts = (part for part in self.timeline if isinstance(part, Kept) or part.segment < segments)
+        parts = takewhile(lambda part: isinstance(part, Kept) or part.segment < segments, self.timeline)
         return replace(self, segments=self.segments[:segments], timeline=tuple(parts))
 
     def with_files(self, rename: Callable[[str], str]) -> "Plan":
@@ -185,8 +186,9 @@ def make_plan(
     segment = layout.segment
     lines = None if request.deliver is None else int(request.deliver.removesuffix("p"))
     delivery = deliver(lines, size, segment.start, spec)
-    steps, guidance = _effort(request, segment.prompt, spec)
-    loras, lora_notes = adapters_of(request.loras, segment.prompt, spec)
+    words = " ".join(dict.fromkeys(each.prompt for each in layout.segments))
+    steps, guidance = _effort(request, words, spec)
+    loras, lora_notes = adapters_of(request.loras, words, spec)
     plan = Plan(
         task=request.task,
         model=spec.name,
@@ -209,9 +211,14 @@ def make_plan(
     makings = makings_of(plan, spec)
     placement = choose(spec, largest(makings, spec), machine, request.memory)
     notes = (*size_notes, *layout.notes, *fit_notes(request, given.values(), delivery.made))
-    notes = (*notes, *delivery.notes, *placement.notes, *prompt_notes(segment.prompt, spec), *lora_notes)
+    notes = (*notes, *delivery.notes, *placement.notes, *_prompt_notes(layout, spec), *lora_notes)
     costs = estimate(spec, makings, speed or default_speed(spec), placement, request.memory)
     return replace(plan, estimate=costs, notes=notes)
+
+
+def _prompt_notes(layout: Layout, spec: ModelSpec) -> tuple[str, ...]:
+    """Return what is to say of the words of each segment, each thing once."""
+    return tuple(dict.fromkeys(note for each in layout.segments for note in prompt_notes(each.prompt, spec)))
 
 
 def makings_of(plan: Plan, spec: ModelSpec) -> tuple[Making, ...]:
@@ -267,7 +274,8 @@ def _size(request: Request, spec: ModelSpec, given: Sequence[Given]) -> tuple[tu
 
 def _own_size(request: Request, spec: ModelSpec, given: Sequence[Given]) -> tuple[int, int] | None:
     """Return the size of a clip that goes on, where a model makes that size: then its frames stay as they are."""
-    if not isinstance(request, ExtendRequest) or request.shape:
+    goes_on = isinstance(request, ExtendRequest) or (isinstance(request, StoryboardRequest) and request.video)
+    if not goes_on or request.shape:
         return None
     sides = (given[0].width, given[0].height)
     fits = all(side % spec.grid == 0 and spec.min_side <= side <= spec.max_side for side in sides)

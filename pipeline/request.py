@@ -1,21 +1,16 @@
 """What a user asks: strict, frozen, unknown fields refused, errors in plain words."""
 
-import unicodedata
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
-from pipeline.adapters import MOST_LORAS, Lora, hub_id
+from pipeline.adapters import MOST_LORAS, hub_id
+from pipeline.asked import PROMPT_LIMIT, STRICT, ClipRequest, FittedRequest, Strength, text_only
 from pipeline.errors import BadRequest
-from pipeline.given.media import MIDDLE, Fit
-from pipeline.memory import Policy
 
-PROMPT_LIMIT = 2000
-SEED_LIMIT = 2**64
+MOST_CARDS = 40
 
-Strength = Annotated[float, Field(gt=0, le=1)]
-Share = Annotated[float, Field(ge=0, le=1)]
 Curve = Literal["linear", "early", "late", "hold"]
 Seam = Literal["short", "normal", "long"]
 Named = Literal["subtle", "mild", "strong"]
@@ -34,7 +29,7 @@ EXPECTED = {
     "deliver": "480p, 720p or 1080p",
     "memory": "whole, fp8, int8, group or sequential",
     "seed": "a whole number from 0 to 18446744073709551615",
-    "task": "text, animate, restyle, transition, loop or extend",
+    "task": "text, animate, restyle, transition, loop, extend or storyboard",
     "image": "the path of a picture",
     "last": "the path of a picture",
     "at": "pictures, each with its seconds and a strength from 0 to 1",
@@ -52,61 +47,11 @@ EXPECTED = {
     "curve": "linear, early, late or hold",
     "seam": "short, normal or long",
     "direction": "forward, backward or both",
+    "cards": f"1 to {MOST_CARDS} cards, each with its seconds, and a prompt, the path of an image or that of a video",
+    "remake": "the number of a card, from 1 on",
     "loras": f"at most {MOST_LORAS} LoRAs, each with its source and a weight from -2 to 2",
 }
 STRENGTHS = "subtle, mild or strong, or a noise level over 0, at most 1"
-
-
-STRICT = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
-
-
-def _text_only(words: str) -> str:
-    for character in words:
-        if unicodedata.category(character) in ("Cc", "Cs") and character not in "\t\n\r":
-            raise ValueError(f"The prompt holds U+{ord(character):04X}, which is not text. Type it anew.")
-    return words
-
-
-class ClipRequest(BaseModel):
-    """What every task asks; whatever is None is filled in by the model's row."""
-
-    model_config = STRICT
-    needs_words: ClassVar[bool] = True
-
-    prompt: str
-    model: str | None = None
-    shape: Literal["landscape", "square", "portrait", "ultrawide"] | None = None
-    width: int | None = None
-    height: int | None = None
-    seconds: float | None = None
-    frames: int | None = None
-    steps: int | None = None
-    guidance_scale: float | None = None
-    deliver: Literal["480p", "720p", "1080p"] | None = None
-    memory: Policy | None = None
-    seed: int | None = Field(default=None, ge=0, lt=SEED_LIMIT)
-    loras: tuple[Lora, ...] = Field(default=(), max_length=MOST_LORAS, strict=False)
-
-    @field_validator("prompt")
-    @classmethod
-    def _readable(cls, prompt: str) -> str:
-        prompt = prompt.strip()
-        if not prompt and cls.needs_words:
-            raise ValueError("The prompt is empty. Say in a sentence what the video shows.")
-        if len(prompt) > PROMPT_LIMIT:
-            raise ValueError(f"The prompt has {len(prompt)} characters. Shorten it to {PROMPT_LIMIT} at most.")
-        return _text_only(prompt)
-
-    @model_validator(mode="after")
-    def _one_way_of_saying_it(self) -> Self:
-        if self.frames is not None and self.seconds is not None:
-            raise ValueError("Both frames and seconds were given. Give one of them.")
-        sides = (self.width is not None) + (self.height is not None)
-        if self.shape is not None and sides:
-            raise ValueError("Both a shape and a size were given. Give one of them.")
-        if sides == 1:
-            raise ValueError("A size needs both width and height. Give both, or a shape.")
-        return self
 
 
 class TextRequest(ClipRequest):
@@ -123,13 +68,6 @@ class Still(BaseModel):
     seconds: float = Field(ge=0)
     image: str
     strength: Strength | None = None
-
-
-class FittedRequest(ClipRequest):
-    """A video from pictures or clips of any shape: cropped around a point (x, y in 0..1), or padded."""
-
-    fit: Fit = "crop"
-    focus: tuple[Share, Share] = Field(default=MIDDLE, strict=False)
 
 
 class AnimateRequest(FittedRequest):
@@ -163,7 +101,7 @@ class RestyleRequest(FittedRequest):
     camera: str = ""
     light: str = ""
 
-    _styles_are_text = field_validator("theme", "colour", "camera", "light")(_text_only)
+    _styles_are_text = field_validator("theme", "colour", "camera", "light")(text_only)
 
     @property
     def words(self) -> str:
@@ -237,7 +175,64 @@ class LoopRequest(FittedRequest):
         return self
 
 
-Request = TextRequest | AnimateRequest | RestyleRequest | TransitionRequest | LoopRequest | ExtendRequest
+class Card(BaseModel):
+    """What a take shows from a time in seconds on: words, a picture or a clip, or words with one of them.
+
+    How it comes out of what is before it: far enough apart, the model leads over, close together there is a cut.
+    """
+
+    model_config = STRICT
+
+    seconds: float = Field(ge=0)
+    prompt: str = Field(default="", max_length=PROMPT_LIMIT)
+    image: str | None = None
+    video: str | None = None
+    begins: Literal["by spacing", "with a cut", "led over"] = "by spacing"
+
+    _words_are_text = field_validator("prompt")(text_only)
+
+    @model_validator(mode="after")
+    def _shows_one_thing(self) -> Self:
+        if self.image and self.video:
+            raise ValueError(f"The card at {self.seconds:g} s has both a picture and a clip. Make two cards of it.")
+        if not (self.image or self.video or self.prompt.strip()):
+            raise ValueError(
+                f"The card at {self.seconds:g} s is empty. Write what happens, or give a picture or a clip."
+            )
+        return self
+
+
+class StoryboardRequest(FittedRequest):
+    """A take from cards along a timeline; `prompt` is said with each of them, `seconds` is when all ends.
+
+    With a `video`, which was made from the same cards, one of them (from 1) is made again, and the others stay.
+    """
+
+    needs_words = False
+
+    task: Literal["storyboard"] = "storyboard"
+    prompt: str = ""
+    cards: tuple[Card, ...] = Field(min_length=1, max_length=MOST_CARDS, strict=False)
+    video: str | None = None
+    remake: int | None = Field(default=None, ge=1)
+
+    @model_validator(mode="after")
+    def _stands_in_time(self) -> Self:
+        if self.frames is not None:
+            raise ValueError("The cards decide the number of frames. Give the seconds when all ends instead.")
+        times = [card.seconds for card in self.cards]
+        if twice := next((at for at in times if times.count(at) > 1), None):
+            raise ValueError(f"Two cards stand at {twice:g} s. Move one of them.")
+        if (self.video is None) != (self.remake is None):
+            raise ValueError("To make one card again, give both its number and the video that was made before.")
+        if self.remake is not None and self.remake > len(self.cards):
+            raise ValueError(f"There is no card {self.remake} to make again: there are {len(self.cards)}.")
+        return self
+
+
+Request = (
+    TextRequest | AnimateRequest | RestyleRequest | TransitionRequest | LoopRequest | ExtendRequest | StoryboardRequest
+)
 TASKS: Mapping[str, type[Request]] = {
     "text": TextRequest,
     "animate": AnimateRequest,
@@ -245,15 +240,19 @@ TASKS: Mapping[str, type[Request]] = {
     "transition": TransitionRequest,
     "loop": LoopRequest,
     "extend": ExtendRequest,
+    "storyboard": StoryboardRequest,
 }
 SOURCES = ("image", "last", "video", "first", "second")
 """Fields that hold the path of a file, or `run:` and the id of a run."""
+PARTS = ("at", "cards")
+"""Fields that hold several parts, some of them with such fields of their own."""
 
 
 def sources_of(request: Request) -> tuple[str, ...]:
     """Return the files and runs that a request gives, LoRAs left out."""
-    stills = [still.image for still in request.at] if isinstance(request, AnimateRequest) else []
-    return tuple(path for path in (*(getattr(request, name, None) for name in SOURCES), *stills) if path)
+    found: dict[str, None] = {}
+    _with_files(request, lambda path: found.setdefault(path) or path)
+    return tuple(found)
 
 
 def parse_request(data: Mapping[str, Any]) -> Request:
@@ -270,14 +269,20 @@ def parse_request(data: Mapping[str, Any]) -> Request:
 
 def with_sources(request: Request, keep: Callable[[str], str], find: Callable[[str], str] = str) -> Request:
     """Return the request over kept copies of its files, which outlast an upload; `find` looks Hub ids of LoRAs up."""
-    given: dict[str, Any] = {name: keep(path) for name in SOURCES if (path := getattr(request, name, None))}
-    if isinstance(request, AnimateRequest):
-        given["at"] = tuple(still.model_copy(update={"image": keep(still.image)}) for still in request.at)
-    given["loras"] = tuple(
+    loras = tuple(
         lora.model_copy(update={"source": (find if hub_id(lora.source) else keep)(lora.source)})
         for lora in request.loras
     )
-    return request.model_copy(update=given)
+    return request.model_copy(update={**_with_files(request, keep), "loras": loras})
+
+
+def _with_files(request: BaseModel, keep: Callable[[str], str]) -> dict[str, Any]:
+    """Return those fields of a request, or of one of its parts, that are files, and those that hold parts."""
+    given: dict[str, Any] = {name: keep(path) for name in SOURCES if (path := getattr(request, name, None))}
+    for name in PARTS:
+        if parts := getattr(request, name, None):
+            given[name] = tuple(part.model_copy(update=_with_files(part, keep)) for part in parts)
+    return given
 
 
 def _in_plain_words(fault: Any, kind: type[Request]) -> BadRequest:

@@ -23,6 +23,7 @@ DESCENDS = {
     "transition": "blended from",
     "loop": "looped from",
     "extend": "extended from",
+    "storyboard": "put together from",
 }
 
 

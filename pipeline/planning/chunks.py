@@ -19,7 +19,8 @@ def in_chunks(layout: Layout, spec: ModelSpec) -> Layout:
 def chain(segment: Segment, spec: ModelSpec, number: int = 0) -> tuple[tuple[Segment, ...], tuple[Part, ...]]:
     """Return the chunks of a segment, counted from a number on, and what a take has of each.
 
-    Only the last one may be shorter. A segment that is made in one go is one chunk.
+    Only the last one may be shorter. A segment that is made in one go is one chunk. Of one that follows another, the
+    first chunk does.
     """
     if segment.frames <= spec.max_frames or spec.chunks is None:
         return (segment,), (Made(0, segment.frames, segment=number),)
@@ -28,11 +29,11 @@ def chain(segment: Segment, spec: ModelSpec, number: int = 0) -> tuple[tuple[Seg
     starts = range(0, segment.frames - overlap, size - overlap)
     chunks, parts = list[Segment](), list[Part]()
     for index, start in enumerate(starts):
-        follows = overlap if index else 0
+        follows = overlap if index else segment.follows
         frames = min(size, segment.frames - start)
         pins = tuple(_pins(segment, start, follows, frames))
         chunks.append(replace(segment, frames=frames, pins=pins, follows=follows))
-        parts.append(Made(follows, frames - follows, matched=bool(index), segment=number + index))
+        parts.append(Made(follows, frames - follows, matched=bool(follows), segment=number + index))
     return tuple(chunks), tuple(parts)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
+from pipeline.asked import FittedRequest
 from pipeline.errors import BadRequest
 from pipeline.frames import seconds_of
 from pipeline.given.footage import Excerpt, Footage
@@ -10,7 +11,6 @@ from pipeline.given.media import Picture
 from pipeline.given.sound import Sound
 from pipeline.model_spec import ModelSpec
 from pipeline.planning.pins import Given
-from pipeline.request import FittedRequest
 
 HELD_SECONDS = 2.0
 """How long a picture stands that is given as a clip."""

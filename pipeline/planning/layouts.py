@@ -12,6 +12,7 @@ from pipeline.planning.given_clip import Clip, given_clip, silent, sound_of
 from pipeline.planning.lengths import asked_length, clip_length, within
 from pipeline.planning.pins import Given, pins_of
 from pipeline.planning.segments import Kept, Layout, Made, Pin, Segment, Source
+from pipeline.planning.storyboard import storyboard
 from pipeline.planning.strengths import noise_level, strength_notes, taken_notes
 from pipeline.request import (
     AnimateRequest,
@@ -19,6 +20,7 @@ from pipeline.request import (
     LoopRequest,
     Request,
     RestyleRequest,
+    StoryboardRequest,
     TransitionRequest,
 )
 
@@ -35,6 +37,8 @@ def lay_out(request: Request, spec: ModelSpec, given: Mapping[str, Given]) -> La
             return _transition(request, spec, given)
         case ExtendRequest():
             return extend(request, spec, given)
+        case StoryboardRequest():
+            return storyboard(request, spec, given)
         case LoopRequest(video=None):
             return _rolled(request, spec)
         case LoopRequest():

@@ -6,13 +6,14 @@ from functools import lru_cache
 from math import log
 from pathlib import Path
 
+from pipeline.asked import ClipRequest, FittedRequest
 from pipeline.errors import BadRequest
 from pipeline.frames import seconds_of
 from pipeline.given.footage import Excerpt, Footage, look_at_clip
 from pipeline.given.media import Picture, look_at
 from pipeline.latents import is_latents, look_at_latents
 from pipeline.planning.segments import Pin
-from pipeline.request import AnimateRequest, ClipRequest, FittedRequest, TransitionRequest
+from pipeline.request import AnimateRequest, StoryboardRequest, TransitionRequest
 
 Given = Picture | Footage
 
@@ -26,8 +27,15 @@ def given_in(request: ClipRequest) -> dict[str, Given]:
         stills = [("at", still.image) for still in request.at]
         paths = [("image", request.image), *stills, ("last", request.last)]
         return {path: look_at(path, field) for field, path in paths if path}
+    if isinstance(request, StoryboardRequest):
+        shown = [(card.image or card.video, bool(card.image)) for card in request.cards]
+        return _before(request) | {path: _look(path, "cards", still) for path, still in shown if path}
     clips = [(field, getattr(request, field, None)) for field in ("video", "first", "second")]
     return {path: _look(path, field, isinstance(request, TransitionRequest)) for field, path in clips if path}
+
+
+def _before(request: StoryboardRequest) -> dict[str, Given]:
+    return {request.video: _look(request.video, "video", still=False)} if request.video else {}
 
 
 def _look(path: str, field: str, still: bool) -> Given:

@@ -7,7 +7,8 @@ from typing import Any, get_args
 from gradio.events import api
 from pydantic.fields import FieldInfo
 
-from pipeline.request import SOURCES, TASKS, FittedRequest, RestyleRequest
+from pipeline.asked import FittedRequest
+from pipeline.request import SOURCES, TASKS, RestyleRequest
 from pipeline.ui.answers import MADE, Caller
 from pipeline.ui.endpoints import REQUEST, VISITOR, described, in_plain_words
 from pipeline.ui.house import House

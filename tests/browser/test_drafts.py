@@ -107,7 +107,9 @@ def test_stop_stops_the_rest_which_can_be_run_again_and_a_draft_is_finished_from
     assert left > 0
     page.locator("[data-again]").first.click()
     expect(page.locator("[data-again]")).to_have_count(left - 1)
-    expect(page.locator("#stop")).to_be_hidden(timeout=120_000)  # A draft takes seconds: too short a while to aim at Stop.
+    expect(page.locator("#stop")).to_be_hidden(
+        timeout=120_000
+    )  # A draft takes seconds: too short a while to aim at Stop.
     page.get_by_role("radio", name="Drafts").check()
     page.locator(".shot", has=page.locator("em")).first.locator("[data-finish]").click()
     expect(page.locator(".screen.is-done figcaption q")).to_have_text("a green cone stays on sand")
