@@ -183,7 +183,7 @@ def _moved(cards: Sequence[Card], board: Board, spec: ModelSpec) -> Iterator[str
 
 def _remade(request: StoryboardRequest, board: Board, spec: ModelSpec, given: Mapping[str, Given]) -> Layout:
     """Lay one card's shot out anew, between the frames of a take that stay."""
-    wanted = sorted(range(len(request.cards)), key=lambda number: request.cards[number].at)
+    wanted = sorted(range(len(request.cards)), key=lambda number: request.cards[number].seconds)
     found = board.shot_of(wanted.index((request.remake or 1) - 1))
     if found is None:
         raise BadRequest("remake", f"Card {request.remake} shows its clip as it is: nothing of it is made.")
