@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from itertools import accumulate, takewhile
+from itertools import takewhile
 from math import log
 from pathlib import PurePath
 from typing import Any, Protocol
@@ -26,7 +26,7 @@ from pipeline.planning.estimate import Estimate, Making, default_speed, estimate
 from pipeline.planning.layouts import lay_out
 from pipeline.planning.lengths import within
 from pipeline.planning.pins import Given, fit_notes, given_in
-from pipeline.planning.segments import Chunk, Kept, Layout, Part, Pin, Segment
+from pipeline.planning.segments import Chunk, Kept, Layout, Part, Pin, Segment, joins_of
 from pipeline.planning.speed import Speed
 from pipeline.planning.words import prompt_notes
 from pipeline.request import ExtendRequest, Request, StoryboardRequest
@@ -81,9 +81,8 @@ class Plan:
 
     @property
     def joins(self) -> tuple[int, ...]:
-        """The frames before which parts meet; 0 is where a loop begins again."""
-        starts = list(accumulate((part.frames for part in self.timeline), initial=0))[1:-1]
-        return (*([0] if self.task == "loop" else []), *starts)
+        """The frames before which parts meet that belong together; 0 is where a loop begins again."""
+        return (*([0] if self.task == "loop" else []), *joins_of(self.timeline, self.segments))
 
     @property
     def seconds(self) -> float:

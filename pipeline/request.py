@@ -221,8 +221,8 @@ class StoryboardRequest(FittedRequest):
         if self.frames is not None:
             raise ValueError("The cards decide the number of frames. Give the seconds when all ends instead.")
         times = [card.seconds for card in self.cards]
-        if twice := next((at for at in times if times.count(at) > 1), None):
-            raise ValueError(f"Two cards stand at {twice:g} s. Move one of them.")
+        if twice := [at for at in times if times.count(at) > 1]:
+            raise ValueError(f"Two cards stand at {twice[0]:g} s. Move one of them.")
         if (self.video is None) != (self.remake is None):
             raise ValueError("To make one card again, give both its number and the video that was made before.")
         if self.remake is not None and self.remake > len(self.cards):

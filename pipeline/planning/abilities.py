@@ -9,11 +9,6 @@ def check_abilities(segment: Segment, spec: ModelSpec) -> None:
     """Raise CannotDo, naming the field to change, for what a model has no means for."""
     if segment.pins and spec.pins == "none":
         raise CannotDo("range", f"{spec.title} holds no frames. Leave the range out, or choose another model.")
-    if segment.follows and spec.pins != "any":
-        raise CannotDo(
-            "cards",
-            f"{spec.title} cannot go on from what is before. Let each card begin with a cut, or choose another model.",
-        )
     if spec.pins == "first" and any(pin.frame or pin.given.frames > 1 for pin in segment.pins):
         raise CannotDo(
             "image", f"{spec.title} holds a first picture only. Leave the others out, or choose another model."

@@ -1,6 +1,8 @@
 """What a take is made of in time: segments that are generated, what pins them down, and what is spliced around them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 from pipeline.given.footage import Excerpt
 from pipeline.given.sound import Sound
@@ -106,3 +108,18 @@ class Layout:
     def segments(self) -> tuple[Segment, ...]:
         """All segments, in the order in which they are made."""
         return (self.segment, *self.further)
+
+
+def joins_of(timeline: Sequence[Part], segments: Sequence[Segment]) -> tuple[int, ...]:
+    """Return the frames before which parts of a take go on from each other; between others there is a cut."""
+    starts = accumulate((part.frames for part in timeline), initial=0)
+    pairs = zip(timeline, timeline[1:], list(starts)[1:], strict=False)
+    return tuple(start for before, after, start in pairs if _joined(before, after, segments))
+
+
+def _joined(before: Part, after: Part, segments: Sequence[Segment]) -> bool:
+    if isinstance(after, Made):
+        return after.start > 0
+    if isinstance(before, Kept):
+        return False
+    return any(pin.frame >= before.start + before.frames for pin in segments[before.segment].pins)
