@@ -33,9 +33,9 @@ def card(seconds: float, prompt: str = "", **shown: str) -> dict[str, Any]:
     return {"seconds": seconds, "prompt": prompt, **shown}
 
 
-def told(laid: Plan) -> list[tuple[str, int, int]]:
+def told(laid: Plan) -> list[tuple[str | int, ...]]:
     """Each part of a take: how it comes out of what is before it, its frames, and those of the clip it leads to."""
-    parts = []
+    parts: list[tuple[str | int, ...]] = []
     for part in laid.timeline:
         if isinstance(part, Kept):
             parts.append(("clip", part.frames, 0))
@@ -84,10 +84,12 @@ def test_pictures_are_led_to_and_a_cut_begins_with_one(spec: ModelSpec, picture:
 def test_clips_stay_and_gaps_between_them_are_bridged(spec: ModelSpec, clip: str, picture: str) -> None:
     cards = (card(0, BALL), card(2, image=picture), card(4, video=clip), card(6.5, CUBE) | {"begins": "led over"})
     laid = board(spec, *cards, seconds=9)
-    assert told(laid) == [("anew", 17, 0), ("on", 15, 9), ("clip", 17, 0), ("on", 24, 0)]
+    assert told(laid) == [("anew", 17, 0), ("on", 15, 9), ("clip", 17, 0), ("on", 4, 0), ("on", 20, 0)]
     assert laid.segments[2].pins[0].given == Excerpt(clip, frames=17)
-    assert laid.joins == (17, 32, 49)
+    assert laid.joins == (17, 32, 49, 53)
     assert [type(part) for part in board(spec, card(0, video=clip), card(4, video=clip)).timeline] == [Kept, Made, Kept]
+    close = board(spec, card(0, video=clip), card(2, CUBE) | {"begins": "led over"}, seconds=4)
+    assert told(close) == [("clip", 16, 0), ("on", 16, 0)], "words go on from the clip itself"
 
 
 def test_what_comes_before_a_clip_is_led_in_to_it(spec: ModelSpec, clip: str) -> None:

@@ -132,8 +132,8 @@ def _laid(beats: Sequence[Beat], end: int, spec: ModelSpec) -> Board:
             at += parts[-1].frames
         gap = (following.frame if following else end) - at
         leads = following is not None and following.joins(gap, spec.fps)
-        if beat.is_clip and gap < CUT_SECONDS * spec.fps and not (leads and following and following.shown):
-            # Nothing is made of the clip; words may go on from it all the same.
+        if beat.is_clip and gap < spec.frame_grid / 2 and not (leads and following and following.shown):
+            # Nothing is made of the clip, or not yet: words may go on from it all the same.
             joined = leads
             continue
         behind = parts[-1] if parts and (beat.is_clip or joined) else None
