@@ -1,4 +1,4 @@
-"""Teach a trained model to need eight steps and no guidance: `python -m pipeline.tabletop.distil`; interrupt it at will.
+"""Teach a trained model to need eight steps, unguided: `python -m pipeline.tabletop.distil`. Interrupt it at will.
 
 The teacher denoises prompts from noise, guided, in many small steps; the student, which begins as a copy, learns to go
 from each third of its states to the next in one step, without guidance (progressive distillation, Salimans and Ho,
