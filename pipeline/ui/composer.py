@@ -33,13 +33,14 @@ class Making:
     """The button, and under it: what went wrong with a model, and the contract or a model's offer.
 
     Beside it is another one for drafts, with the number of their seeds, and what would come of it. `refused` says to
-    the contract what the button was refused last, and for what.
+    the contract what the button was refused last, and for what; `drafts_refused` the same to the promise of drafts.
     """
 
     make: gr.Button
     told: gr.HTML
     contract: gr.HTML
     refused: gr.Textbox
+    drafts_refused: gr.Textbox
     drafts: gr.Button
     seeds: gr.Dropdown
     promise: gr.HTML
@@ -202,9 +203,9 @@ def build_rest(
         drafts, seeds = _drafts(task)
     told = gr.HTML(visible=False, elem_id=f"{task}-told", elem_classes="the-contract")
     contract = gr.HTML(elem_id=f"{task}-contract", elem_classes="the-contract", js_on_load=OFFER_CLICKS)
-    refused = gr.Textbox("", visible="hidden")
+    refused, drafts_refused = (gr.Textbox("", visible="hidden") for _ in range(2))
     promise = gr.HTML(elem_id=f"{task}-drafts-promise", elem_classes="the-contract")
-    return controls, Making(make, told, contract, refused, drafts, seeds, promise)
+    return controls, Making(make, told, contract, refused, drafts_refused, drafts, seeds, promise)
 
 
 def _drafts(task: str) -> tuple[gr.Button, gr.Dropdown]:

@@ -15,7 +15,7 @@ from pipeline.queue.job import Job
 from pipeline.ui.composer import Composer
 from pipeline.ui.desk import PLACEHOLDER, Desk, refusal
 from pipeline.ui.drafting import begin, finish, promise
-from pipeline.ui.pages import AT_ONCE, ON_SHEET, ON_ZEROGPU, Seen
+from pipeline.ui.pages import AT_ONCE, ON_SHEET, ON_ZEROGPU, Refused, Seen
 from pipeline.ui.stage import Updates
 from pipeline.visitors import Viewer, new_key
 
@@ -44,12 +44,12 @@ def wire_sheets(page: gr.Blocks, desk: Desk) -> None:
 
 def _wire_tab(page: gr.Blocks, desk: Desk, composer: Composer) -> None:
     drafter, making, lent = Drafter(desk, composer), composer.making, desk.house.settings.on_zerogpu
-    inputs: set[Block] = {*composer.inputs, making.seeds, desk.visitor}
+    inputs: set[Block] = {*composer.inputs, making.seeds, making.drafts_refused, desk.visitor}
     promised: dict[str, Any] = {"inputs": inputs, "outputs": making.promise, "trigger_mode": "always_last", **AT_ONCE}
     composer.prompt.change(drafter.promise_while_typing, **promised)
     changes: list[Any] = [part.change for part in (*composer.inputs, making.seeds) if part is not composer.prompt]
     gr.on([page.load, composer.prompt.blur, desk.pulse.change, *changes], drafter.promise, **promised)
-    outputs = [*desk.outputs, *desk.surroundings, making.promise, desk.visitor]
+    outputs = [*desk.outputs, *desk.surroundings, making.promise, making.drafts_refused, desk.visitor]
     fetched = making.drafts.click(drafter.say_what_is_fetched, inputs, making.promise, **AT_ONCE)
     make, way = (drafter.make_and_stay, ON_ZEROGPU) if lent else (drafter.make, AT_ONCE)
     fetched.then(make, {*inputs, desk.seen}, outputs, **way)
@@ -63,14 +63,14 @@ class Drafter:
     composer: Composer
 
     def promise(self, values: dict[Component, Any]) -> str:
-        """Say what drafts would come out of the controls as they stand."""
-        return self._promise(values, self.composer.words(values))
+        """Say what drafts would come out of the controls as they stand, or again what was refused of the same."""
+        return self._refused(values) or self._promise(values, self.composer.words(values))
 
     def promise_while_typing(self, values: dict[Component, Any]) -> str:
         """Say the same, but do not judge alternatives that are being typed."""
         words = self.composer.words(values)
         head, brace, tail = words.rpartition("{")
-        return self._promise(values, head if brace and "}" not in tail else words)
+        return self._refused(values) or self._promise(values, head if brace and "}" not in tail else words)
 
     def say_what_is_fetched(self, values: dict[Component, Any]) -> Any:
         """Say which LoRAs are fetched before anything is made."""
@@ -87,15 +87,17 @@ class Drafter:
 
     def make_and_stay(self, values: dict[Component, Any], request: gr.Request) -> Iterator[Updates]:
         """Submit the drafts, and stay until all have begun."""
-        key, house = values[self.desk.visitor] or new_key(), self.desk.house
+        key, house, making = values[self.desk.visitor] or new_key(), self.desk.house, self.composer.making
         viewer = house.viewer(key)
         try:
             asked = self._asked(values, self.composer.words(values))
-            jobs = begin(house, asked, values[self.composer.making.seeds], viewer)
+            jobs = begin(house, asked, values[making.seeds], viewer)
         except OnetakeError as error:
-            yield {self.composer.making.promise: refusal(error)}
+            refused = str(Refused.of(self._all(values), error))
+            yield {making.promise: refusal(error), making.drafts_refused: refused}
             return
-        said: Updates = {self.desk.visitor: key, self.composer.making.promise: self.promise(values)}
+        promise = self._promise(values, self.composer.words(values))
+        said: Updates = {self.desk.visitor: key, making.promise: promise, making.drafts_refused: ""}
         seen = Seen.read(values[self.desk.seen])
         followed = self.desk.follow_new(jobs[0].id, viewer, seen, request.session_hash)
         yield {**said, **self.desk.jobs_of(viewer), **followed}
@@ -124,6 +126,15 @@ class Drafter:
         except OnetakeError as other:
             return str(other) == str(error)
         return False
+
+    def _refused(self, values: dict[Component, Any]) -> str:
+        """Return why the button was refused, for as long as the same is asked for."""
+        refused = Refused.read(values[self.composer.making.drafts_refused])
+        return refusal(refused.why) if refused.still(self._all(values)) else ""
+
+    def _all(self, values: dict[Component, Any]) -> list[Any]:
+        """Return everything that decides the drafts."""
+        return [*self.composer.asked(values), values[self.composer.making.seeds]]
 
     def _asked(self, values: dict[Component, Any], words: str) -> dict[str, Any]:
         return self.composer.read(values, words)

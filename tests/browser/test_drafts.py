@@ -95,6 +95,19 @@ def test_alternatives_that_are_being_typed_are_not_judged(page: Page) -> None:
     expect(page.locator("#text-drafts-promise [role=alert]")).to_contain_text("has no partner")
 
 
+def test_what_the_button_was_refused_is_said_until_something_else_is_asked_for(page: Page) -> None:
+    said = page.locator("#text-drafts-promise")
+    page.locator("#text-drafts").click()
+    expect(said.locator("[role=alert]")).to_contain_text("The prompt is empty")
+    page.locator("#text-prompt textarea").focus()
+    page.locator("#text-prompt textarea").blur()
+    page.wait_for_timeout(600)  # Leaving the field asks for the promise again.
+    expect(said.locator("[role=alert]")).to_contain_text("The prompt is empty")
+    page.locator("#text-prompt textarea").fill("a red ball")
+    expect(said).to_contain_text("drafts")
+    expect(said.locator("[role=alert]")).to_have_count(0)
+
+
 def test_stop_stops_the_rest_which_can_be_run_again_and_a_draft_is_finished_from_the_library(page: Page) -> None:
     write(page, "a green cone stays on sand", 4, steps=50)
     page.locator("#text-drafts").click()
