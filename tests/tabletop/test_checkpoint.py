@@ -1,5 +1,6 @@
 """A training that was interrupted goes on as if it had not been."""
 
+import time
 from pathlib import Path
 
 import torch
@@ -46,6 +47,17 @@ def test_time_spent_is_counted_over_sessions(tmp_path: Path) -> None:
     _, resumed = start(tmp_path / "saved.pt")
     assert 42 <= resumed.clock.elapsed < 50
     assert resumed.clock.progress > 0.7
+
+
+def test_waiting_for_a_busy_machine_costs_no_training() -> None:
+    clock = Clock(budget=60.0)
+    time.sleep(0.3)
+    waited = clock.elapsed
+    total, until = 0.0, time.process_time() + 0.2
+    while time.process_time() < until:
+        total += 1
+    assert waited < 0.1
+    assert clock.elapsed - waited >= 0.19 / torch.get_num_threads()
 
 
 def test_rates_warm_up_and_fall_to_nothing() -> None:
