@@ -1,15 +1,21 @@
 """Jobs over the end of an app, and its next start."""
 
+from dataclasses import replace
+
 import pytest
 from conftest import MakePlan
-from test_jobs import LONG, last, stepping
+from test_jobs import LONG, last, stepping, wait_for
 
 from pipeline.backends.local import LocalBackend
 from pipeline.errors import QueueFull
 from pipeline.generate import generate
 from pipeline.jobs import Jobs
+from pipeline.model_spec import Chunks, ModelSpec
+from pipeline.plan import make_plan
 from pipeline.queue.ledger import Entry, Ledger
+from pipeline.request import parse_request
 from pipeline.store import Store
+from pipeline.video import read_frames
 from pipeline.visitors import Origin, Viewer
 
 
@@ -97,3 +103,29 @@ def test_where_devices_are_lent_a_restart_cannot_go_on(store: Store, backend: Lo
     (view,) = jobs.left_over()
     assert (view.state, view.error) == ("interrupted", "The app was stopped before this had begun. Run it again.")
     jobs.close()
+
+
+def test_a_long_take_goes_on_after_its_parts_however_the_app_ended(
+    backend: LocalBackend, store: Store, spec: ModelSpec
+) -> None:
+    asked = {"prompt": "a red ball bounces on snow", "width": 64, "height": 64, "frames": 33, "steps": 20, "seed": 7}
+    plan = make_plan(parse_request(asked), replace(spec, max_frames=17, chunks=Chunks(17, 9)))
+    jobs = Jobs(backend, store, max_queue=2)
+    running = jobs.submit(plan)
+    wait_for(running, lambda view: bool(view.parts_done))
+    jobs.close()
+    kept = last(running).run
+    assert kept, "an end in order keeps what is done"
+    assert (kept.state, kept.plan.num_frames in (17, 25)) == ("stopped", True)
+
+    ledger = Ledger(store.home)
+    ledger.add(Entry("killed", 2, plan, Origin("ann", job="killed"), 0, "running", 1.0, 2.0))
+    ledger.close()
+    later = Jobs(backend, store, max_queue=2)
+    later.go_on()
+    run = last(later.retry("killed", Viewer("ann"))).run
+    assert run
+    assert run.state == "done"
+    assert any("made before, and kept" in note for note in run.notes)
+    assert len(list(read_frames(run.file))) == 33
+    later.close()
