@@ -137,8 +137,9 @@ def load_parts(path: Path) -> list[LatentChunk]:
 
 
 def cache_folder(vae: AutoencoderKLLTXVideo, cache: Path, half: bool) -> Path:
-    """Where latents by this autoencoder lie; its weights name the folder."""
-    weights = torch.cat([value.flatten().float().cpu() for value in vae.state_dict().values()])
+    """Where latents by this autoencoder lie; the weights of its encoder, and how it scales, name the folder."""
+    kept = (value for name, value in vae.state_dict().items() if not name.startswith("decoder."))
+    weights = torch.cat([value.flatten().float().cpu() for value in kept])
     return cache / f"{zlib.crc32(weights.numpy().tobytes()):08x}-{'half' if half else 'full'}"
 
 

@@ -109,9 +109,9 @@ def held_out_clips(count: int, world: str = "plain") -> list[Tensor]:
     return [render(chunk_programs(number, kept_out=True, count=1, world=world)[0]) for number in range(count)]
 
 
-def load_clips(folder: Path, world: str = "plain") -> list[Tensor]:
-    """Every finished clip on disk."""
-    return [clip for path in chunks_on_disk(folder, world) for clip in load_chunk(path).frames]
+def load_clips(folder: Path, world: str = "plain", chunks: int | None = None) -> list[Tensor]:
+    """Every finished clip on disk, or those of the first chunks."""
+    return [clip for path in list(chunks_on_disk(folder, world))[:chunks] for clip in load_chunk(path).frames]
 
 
 def report(training: Training, model: AutoencoderKLLTXVideo, held_out: list[Tensor], loss: float, curve: Path) -> None:
