@@ -48,7 +48,7 @@ eval: $(VENV)/.installed
 	@$(HEAP) $(BIN)/python -m pipeline.tabletop.evaluate $(if $(FULL),--full)
 
 calibrate: $(VENV)/.installed
-	@$(BIN)/python -m pipeline.calibrate
+	@$(BIN)/python -m pipeline.measures.calibrate
 
 finetune: $(VENV)/.installed
 	@test -n "$(CLIPS)" || { echo "Name a folder of captioned clips: make finetune CLIPS=folder" >&2; exit 2; }

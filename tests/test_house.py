@@ -27,7 +27,7 @@ LEVELS = (
     ("queue",),
     ("jobs", "fetches", "recipes"),
     ("cli", "sheet"),
-    ("ui", "__main__", "calibrate", "publish"),
+    ("ui", "__main__", "measures", "publish"),
     ("app",),
 )
 WITHOUT_TORCH = (

@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 
 from pipeline.backends.local import LocalBackend
-from pipeline.calibrate import level_for, measure
 from pipeline.errors import CannotDo
+from pipeline.measures.calibrate import level_for, measure
 from pipeline.model_spec import ModelSpec
 from pipeline.planning.strengths import CHANGES, TABLE, noise_level, read_table
 from pipeline.settings import ROOT

@@ -18,6 +18,18 @@ from diffusers import LTXConditionPipeline
 from torch import Tensor
 
 from pipeline.tabletop.data import chunk_programs
+from pipeline.tabletop.drift import (
+    IN_FULL,
+    Found,
+    LongTakes,
+    draw_takes,
+    judge_takes,
+    kept_takes,
+    make_takes,
+    rows_of_takes,
+    section_of_takes,
+)
+from pipeline.tabletop.figures import learning, permanence
 from pipeline.tabletop.probe import Judge, load_probe
 from pipeline.tabletop.render import render
 from pipeline.tabletop.report import (
@@ -26,6 +38,7 @@ from pipeline.tabletop.report import (
     WORST_DB,
     Judged,
     Row,
+    Section,
     around_mean,
     format_row,
     rows_of,
@@ -119,24 +132,46 @@ def autoencoder_rows(pipe: LTXConditionPipeline, count: int) -> Iterator[Row]:
     yield Row(WORST_DB, worst, count, worst, worst, BARS[WORST_DB])
 
 
-def main() -> None:
-    """Run the evaluation."""
+def run_takes(bench: Bench, model: Path, takes: LongTakes) -> tuple[list[Row], list[Section]]:
+    """Make and judge the long takes: their rows, and their part of the report; none of either where there are none."""
+    if not takes.count:
+        return [], []
+    started, cases, folder = time.monotonic(), draw_takes(takes.count), kept_takes(bench.kept, takes)
+    make_takes(model, cases, takes, bench.how, folder)
+    found: list[Found] = list(judge_takes(bench.judge, cases, folder))
+    print(f"long: {len(found)} takes, each made twice, in {time.monotonic() - started:.0f} s", flush=True)
+    return list(rows_of_takes(found)), [section_of_takes(found, takes, cases, folder)]
+
+
+def read_options() -> argparse.Namespace:
+    """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m pipeline.tabletop.evaluate", description=__doc__)
     parser.add_argument("--model", type=Path, default=Path("assets/tabletop"))
     parser.add_argument("--programs", type=int, default=PROGRAMS, help="plain ones; each other suite has its share")
-    parser.add_argument("--full", action="store_true", help=f"{PROGRAMS_IN_FULL} plain programs")
+    whole = f"{PROGRAMS_IN_FULL} plain programs, and {IN_FULL.count} long takes of {IN_FULL.seconds:g} s"
+    parser.add_argument("--full", action="store_true", help=whole)
     parser.add_argument("--steps", type=int, default=Sampling.steps)
     parser.add_argument("--guidance", type=float, default=Sampling.guidance)
     parser.add_argument("--seed", type=int, default=Sampling.seed)
+    parser.add_argument("--long-takes", type=int, default=LongTakes.count, help="takes by which drift is judged, or 0")
+    parser.add_argument("--long-seconds", type=float, default=LongTakes.seconds, help="how long each of them is")
     parser.add_argument("--work", type=Path, default=Path(".cache/evaluation"), help="keeps clips and verdicts")
-    options = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Run the evaluation."""
+    options = read_options()
     how = Sampling(options.steps, options.guidance, options.seed)
     started, kept = time.monotonic(), kept_folder(options.work, options.model, how)
     kept.mkdir(parents=True, exist_ok=True)
     bench = Bench(load_pipeline(options.model), load_probe(options.model), how, kept)
     judged = list(run_suites(bench, PROGRAMS_IN_FULL if options.full else options.programs))
-    rows = [*rows_of(judged), *autoencoder_rows(bench.pipe, REBUILT)]
-    write_report(options.model, rows, judged, {**asdict(how), "seconds": time.monotonic() - started})
+    takes = IN_FULL if options.full else LongTakes(options.long_takes, options.long_seconds)
+    long_rows, long_sections = run_takes(bench, options.model, takes)
+    rows = [*rows_of(judged), *long_rows, *autoencoder_rows(bench.pipe, REBUILT)]
+    sections = [part for part in (permanence(rows), *long_sections, learning(options.model)) if part]
+    write_report(options.model, rows, judged, {**asdict(how), "seconds": time.monotonic() - started}, sections=sections)
     print("\n".join(map(format_row, rows)))
 
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Final
@@ -14,6 +14,7 @@ from torch import Tensor
 from pipeline.tabletop.sampling import Case
 from pipeline.tabletop.suites import ADHERENCE, GIVEN_LOSS, MADE, ORBIT_ERROR, OTHERS, Verdicts
 
+STILL_THERE: Final = "solid there at the end of a long take, in its colour"
 MEAN_DB: Final = "autoencoder PSNR, mean (dB)"
 WORST_DB: Final = "autoencoder PSNR, worst clip (dB)"
 
@@ -35,6 +36,7 @@ BARS: Final = {
     "nothing floats": 0.95,
     ORBIT_ERROR: 2.0,
     GIVEN_LOSS: 1.0,
+    STILL_THERE: 0.80,
     MEAN_DB: 32.0,
     WORST_DB: 26.0,
 }
@@ -80,6 +82,24 @@ class Judged:
     def missed(self) -> list[str]:
         """What is not so."""
         return [name for name, value in self.found[MADE].items() if value == 0 and name not in LOWER_IS_BETTER]
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the report: its text, its pictures by the names of their files, its numbers, and a list of prompts."""
+
+    title: str
+    text: str
+    pictures: dict[str, Image.Image] = field(default_factory=dict)
+    curves: dict[str, object] = field(default_factory=dict)
+    prompts: list[str] = field(default_factory=list)
+
+    def written(self, folder: Path) -> list[str]:
+        """Save the pictures, and return the lines."""
+        for name, picture in self.pictures.items():
+            picture.save(folder / f"{name}.webp", quality=85)
+        shown = [line for name in self.pictures for line in (f"![{self.title}: {name}]({name}.webp)", "")]
+        return [f"## {self.title}", "", self.text, "", *shown, *self.prompts, ""]
 
 
 def wilson(right: int, n: int) -> tuple[float, float]:
@@ -140,13 +160,17 @@ def strip(clip: Tensor) -> np.ndarray:
     return np.concatenate([clip[i].numpy() for i in index], 1)
 
 
+def sheet(rows: list[np.ndarray]) -> np.ndarray:
+    """Strips in two columns: the left one first."""
+    half = (len(rows) + 1) // 2
+    rows = [*rows, *[np.full_like(rows[0], 255)] * (2 * half - len(rows))]
+    columns = [np.concatenate(part, 0) for part in (rows[:half], rows[half:])]
+    return np.concatenate(columns, 1)
+
+
 def contact_sheet(judged: list[Judged], path: Path) -> None:
     """Clips, a row each, in two columns: the left one first."""
-    rows = [strip(one.clip) for one in judged]
-    half = (len(rows) + 1) // 2
-    rows += [np.full_like(rows[0], 255)] * (2 * half - len(rows))
-    columns = [np.concatenate(part, 0) for part in (rows[:half], rows[half:])]
-    Image.fromarray(np.concatenate(columns, 1)).save(path, quality=85)
+    Image.fromarray(sheet([strip(one.clip) for one in judged])).save(path, quality=85)
 
 
 def failures(judged: list[Judged]) -> list[Judged]:
@@ -177,15 +201,51 @@ def numbered(judged: list[Judged], say_missed: bool) -> list[str]:
     ]
 
 
-def write_report(folder: Path, rows: list[Row], judged: list[Judged], settings: dict[str, float]) -> None:
-    """Write REPORT.md, report.json and the contact sheets."""
+def write_report(
+    folder: Path, rows: list[Row], judged: list[Judged], settings: dict[str, float], sections: Sequence[Section] = ()
+) -> None:
+    """Write REPORT.md, report.json and the pictures."""
     first = [one for one in judged if one.case.suite == "plain"][:12]
     worst = failures(judged)
     contact_sheet(first, folder / "report.webp")
     contact_sheet(worst, folder / "failures.webp")
-    data = {"rows": [asdict(row) for row in rows], "weights_sha256": weight_sums(folder), "settings": settings}
+    curves = {name: curve for section in sections for name, curve in section.curves.items()}
+    data = {
+        "rows": [asdict(row) for row in rows],
+        "curves": curves,
+        "weights_sha256": weight_sums(folder),
+        "settings": settings,
+    }
     (folder / "report.json").write_text(json.dumps(data, indent=1) + "\n")
     lines = [
+        *introduction(judged, settings),
+        "| what | value | n | 95 % interval | bar | | controls |",
+        "|---|---|---|---|---|---|---|",
+        *map(format_row, rows),
+        "",
+        "The first twelve clips, left column then right, unchosen:",
+        "",
+        "![contact sheet](report.webp)",
+        "",
+        *numbered(first, say_missed=False),
+        "",
+        *(line for section in sections for line in section.written(folder)),
+        "## Failures",
+        "",
+        f"The worst {len(worst)} of all {len(judged)} by the share of what was asked that they show; equals come in "
+        "the order of a sum of their prompts. Left column then right:",
+        "",
+        "![the worst clips](failures.webp)",
+        "",
+        *numbered(worst, say_missed=True),
+        "",
+    ]
+    (folder / "REPORT.md").write_text("\n".join(lines))
+
+
+def introduction(judged: list[Judged], settings: dict[str, float]) -> list[str]:
+    """What the report's figures are of."""
+    return [
         "# What Tabletop can do, measured",
         "",
         f"Made by `make eval`: {len(judged)} clips of held-out programs, {settings['steps']:g} steps, guidance "
@@ -198,24 +258,4 @@ def write_report(folder: Path, rows: list[Row], judged: list[Judged], settings: 
         "Renders through the autoencoder are the most that a model of these latents could show. Frozen and shuffled "
         "clips must fail where motion is judged, and clips of other prompts tell what chance is worth.",
         "",
-        "| what | value | n | 95 % interval | bar | | controls |",
-        "|---|---|---|---|---|---|---|",
-        *map(format_row, rows),
-        "",
-        "The first twelve clips, left column then right, unchosen:",
-        "",
-        "![contact sheet](report.webp)",
-        "",
-        *numbered(first, say_missed=False),
-        "",
-        "## Failures",
-        "",
-        f"The worst {len(worst)} of all {len(judged)} by the share of what was asked that they show; equals come in "
-        "the order of a sum of their prompts. Left column then right:",
-        "",
-        "![the worst clips](failures.webp)",
-        "",
-        *numbered(worst, say_missed=True),
-        "",
     ]
-    (folder / "REPORT.md").write_text("\n".join(lines))

@@ -13,7 +13,7 @@ from pipeline.tabletop.evaluate import Bench, kept_folder, run_suite
 from pipeline.tabletop.labels import ATTRIBUTES, truth
 from pipeline.tabletop.probe import Judge, load_probe
 from pipeline.tabletop.render import render
-from pipeline.tabletop.report import BARS, LOWER_IS_BETTER, Judged, failures, row_of, weight_sums, wilson
+from pipeline.tabletop.report import BARS, LOWER_IS_BETTER, STILL_THERE, Judged, failures, row_of, weight_sums, wilson
 from pipeline.tabletop.sampling import Case, Sampling, load_pipeline
 from pipeline.tabletop.suites import (
     ADHERENCE,
@@ -127,7 +127,7 @@ def judged(number: int, **found: float | None) -> Judged:
 
 
 def test_every_bar_is_of_something_that_is_asked() -> None:
-    asked = {*ADHERENCE, ORBIT_ERROR, GIVEN_LOSS, *(name for suite in SUITES for name in suite.claims)}
+    asked = {*ADHERENCE, ORBIT_ERROR, GIVEN_LOSS, STILL_THERE, *(name for suite in SUITES for name in suite.claims)}
     assert {name for name in BARS if not name.startswith("autoencoder")} <= asked
 
 

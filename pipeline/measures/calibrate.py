@@ -1,4 +1,4 @@
-"""Measures the named strengths: `python -m pipeline.calibrate` makes takes, restyles them, and writes the table.
+"""Measures the named strengths: `python -m pipeline.measures.calibrate` restyles takes and writes the table.
 
 A noise level means something else in every model. Here the same takes are made anew at several levels, and each name
 gets the level at which the mean change of the clips is what the name says (strengths.CHANGES).
@@ -37,7 +37,7 @@ PAIRS = (
 
 def main() -> None:
     """Calibrate one model."""
-    parser = argparse.ArgumentParser(prog="python -m pipeline.calibrate", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m pipeline.measures.calibrate", description=__doc__)
     parser.add_argument("--model", default=MODELS[0].name)
     spec = get_model(parser.parse_args().model)
     with TemporaryDirectory() as home:

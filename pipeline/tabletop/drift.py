@@ -1,0 +1,251 @@
+"""How far long takes drift from how they began, and whether what they are of is still there at their end.
+
+The takes are of held-out scenes in which nothing leaves the picture, so that whatever changes is drift. The app makes
+them (`pipeline.measures.long_takes`, another process: nothing here imports it), each a second time without what brings
+the colours of its parts together.
+"""
+
+import hashlib
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from random import Random
+from typing import Final
+
+import av
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.nn.functional import conv2d
+
+from pipeline.tabletop.captions import caption
+from pipeline.tabletop.charts import Axis, Line, draw_chart, side_by_side
+from pipeline.tabletop.claims import most, tells_itself_apart
+from pipeline.tabletop.network import to_frames, to_pixels
+from pipeline.tabletop.probe import Judge, through
+from pipeline.tabletop.render import render
+from pipeline.tabletop.report import BARS, STILL_THERE, Row, Section, around_mean, sheet, strip, wilson
+from pipeline.tabletop.sampling import Case, Sampling
+from pipeline.tabletop.trackers import colour_at, read
+from pipeline.tabletop.world import CALM_MOTIONS, FPS, Program, draw_split
+
+COLOUR: Final = "colour of the last second, from the first one's (of 255)"
+SHARPNESS: Final = "sharpness of the last second, of the first one's"
+
+WITH, WITHOUT = "with", "without"
+"""The endings of the files, as `pipeline.measures.long_takes` names them."""
+
+TOLD: Final = {WITH: "with the correction", WITHOUT: "without the correction", "renders": "renders"}
+FIRST: Final = "its own beginning"
+RENDERS: Final = "renders through the autoencoder"
+OTHERS: Final = "takes of other prompts"
+
+JUDGED: Final = 17
+"""Frames at either end by which it is told what is there: as long as the clips that the judge was trained on."""
+
+RENDERED: Final = 49
+"""Frames of a render that show how much such scenes change by themselves."""
+
+SHOWN: Final = 8
+"""Takes on the contact sheet."""
+
+MAKERS: Final = ("backends", "families", "planning", "measures", "splice.py", "plan.py", "models.py", "frames.py")
+"""What of the app decides the frames of a take."""
+
+Curve = list[float]
+
+
+@dataclass(frozen=True)
+class LongTakes:
+    """How many takes are judged, and how long they are."""
+
+    count: int = 4
+    seconds: float = 15.0
+
+
+IN_FULL: Final = LongTakes(20, 60.0)
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a take shows: per second, its colour's distance from the first second's, and its share of that sharpness.
+
+    Both are by way of making; `there` is whether its solid is there at the end, in its colour, and of what controls.
+    """
+
+    colour: dict[str, Curve]
+    sharpness: dict[str, Curve]
+    there: dict[str, float]
+
+
+def stays_in_view(program: Program) -> bool:
+    """Whether a scene is of one solid that stays where it is, before a camera that stands."""
+    first, *others = program.solids
+    calm = first.motion in CALM_MOTIONS and program.camera == "stands" and not program.story
+    return calm and not others and tells_itself_apart(program)
+
+
+def draw_takes(count: int) -> list[Case]:
+    """Held-out programs of long takes with their prompts; the same count begins with the same ones."""
+    rng, cases = Random("long takes"), list[Case]()
+    while len(cases) < count:
+        program = draw_split(rng, (128, 128), JUDGED, kept_out=True)
+        if stays_in_view(program):
+            cases.append(Case("long", len(cases), program, caption(program, rng, complete=True)))
+    return cases
+
+
+def kept_takes(kept: Path, takes: LongTakes) -> Path:
+    """The folder for takes of this length by this code, among all that is kept of a model."""
+    code = Path(__file__).parents[1]
+    files = sorted(file for name in MAKERS for file in [code / name, *(code / name).glob("*.py")] if file.is_file())
+    mark = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+    return kept / f"long-{takes.seconds:g}s-{mark[:8]}"
+
+
+def name_of(case: Case) -> str:
+    """The name of a take's files."""
+    return f"take-{case.number:04d}"
+
+
+def make_takes(model: Path, cases: list[Case], takes: LongTakes, how: Sampling, folder: Path) -> None:
+    """Let the app make what is not there yet, at the settings of all other clips."""
+    folder.mkdir(parents=True, exist_ok=True)
+    asked = {
+        name_of(case): {
+            "prompt": case.prompt,
+            "seconds": takes.seconds,
+            "seed": how.seed + case.number,
+            "steps": how.steps,
+            "guidance_scale": how.guidance,
+        }
+        for case in cases
+    }
+    file = folder / "asked.json"
+    file.write_text(json.dumps(asked, indent=1))
+    command = [sys.executable, "-m", "pipeline.measures.long_takes", *map(str, (file.resolve(), folder.resolve()))]
+    subprocess.run([*command, "--model", str(model.resolve())], check=True, cwd=Path(__file__).parents[2])  # noqa: S603
+
+
+def read_take(folder: Path, case: Case, way: str) -> Tensor:
+    """The frames of a take (n, height, width, 3), uint8."""
+    with av.open(str(folder / f"{name_of(case)}-{way}.mkv")) as container:
+        frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+    return torch.from_numpy(np.stack(frames))
+
+
+def seconds_of(frames: Tensor) -> list[Tensor]:
+    """Frames by the second; what is left over belongs to the last one."""
+    parts = list(torch.split(frames, FPS))
+    if len(parts) > 1 and len(parts[-1]) < FPS:
+        parts[-2:] = [torch.cat(parts[-2:])]
+    return parts
+
+
+def colour_curve(frames: Tensor) -> Curve:
+    """How far each second's mean colour is from the first one's: the root of the mean square over RGB, of 255."""
+    means = torch.stack([part.float().mean((0, 1, 2)) for part in seconds_of(frames)])
+    found: Curve = (means - means[0]).square().mean(1).sqrt().tolist()
+    return found
+
+
+def sharpness_curve(frames: Tensor) -> Curve:
+    """The variance of the brightness' Laplacian in each second, as a share of that in the first."""
+    kernel = torch.tensor([[0.0, 1.0, 0.0], [1.0, -4.0, 1.0], [0.0, 1.0, 0.0]])[None, None]
+    spread = torch.stack([conv2d(part.float().mean(-1)[:, None], kernel).var() for part in seconds_of(frames)])
+    found: Curve = (spread / spread[0].clamp(min=1e-6)).tolist()
+    return found
+
+
+def is_there(judge: Judge, frames: Tensor, program: Program) -> bool:
+    """Whether most of the last second's frames show the solid, in its colour, and the judge sees its shape.
+
+    Of no solid at all the judge would still name one: that one is there, the tracker says.
+    """
+    solid, (seen,) = program.solids[0], judge.read(frames[-JUDGED:][None])
+    reading = read(frames[-FPS:], replace(program, frames=FPS))
+    colours = [colour_at(reading, 0, frame) for frame in range(FPS)]
+    return 2 * sum(colour is not None for colour in colours) > FPS and (
+        most([colour for colour in colours if colour]) == solid.colour and seen["solid"] == solid.shape
+    )
+
+
+def judge_take(judge: Judge, case: Case, takes: dict[str, Tensor], other: Tensor) -> Found:
+    """What a take shows, by way of making, beside renders of its scene and another prompt's take."""
+    program = case.program
+    picture = render(replace(program, frames=RENDERED))
+    rebuilt = to_frames(through(judge.vae, to_pixels(picture[:JUDGED])[None]))[0]
+    shown = takes | {"renders": picture}
+    ends = {WITH: takes[WITH], WITHOUT: takes[WITHOUT], FIRST: takes[WITH][:JUDGED], RENDERS: rebuilt, OTHERS: other}
+    return Found(
+        {way: colour_curve(frames) for way, frames in shown.items()},
+        {way: sharpness_curve(frames) for way, frames in shown.items()},
+        {kind: float(is_there(judge, frames, program)) for kind, frames in ends.items()},
+    )
+
+
+def judge_takes(judge: Judge, cases: list[Case], folder: Path) -> Iterator[Found]:
+    """What all takes show: kept, or judged now."""
+    for case in cases:
+        path = folder / f"{name_of(case)}-{len(cases)}.json"
+        if not path.exists():
+            other = cases[(case.number + 1) % len(cases)]
+            takes = {way: read_take(folder, case, way) for way in (WITH, WITHOUT)}
+            found = judge_take(judge, case, takes, read_take(folder, other, WITH))
+            partial = path.with_suffix(".part")
+            partial.write_text(json.dumps(vars(found)))
+            partial.rename(path)
+        yield Found(**json.loads(path.read_text()))
+
+
+def rows_of_takes(found: list[Found]) -> Iterator[Row]:
+    """The figures of the report: those of the last second."""
+    n = len(found)
+    shares = {kind: sum(one.there[kind] for one in found) / n for kind in found[0].there}
+    share, without = shares.pop(WITH), shares.pop(WITHOUT)
+    low, high = wilson(round(share * n), n)
+    yield Row(STILL_THERE, share, n, low, high, BARS[STILL_THERE], controls={TOLD[WITHOUT]: without, **shares})
+    for name, curves in ((COLOUR, [one.colour for one in found]), (SHARPNESS, [one.sharpness for one in found])):
+        value, low, high = around_mean([curve[WITH][-1] for curve in curves])
+        others = {TOLD[way]: around_mean([curve[way][-1] for curve in curves])[0] for way in (WITHOUT, "renders")}
+        yield Row(name, value, n, low, high, higher_is_better=name == SHARPNESS, controls=others)
+
+
+def mean_curves(curves: list[dict[str, Curve]]) -> dict[str, Curve]:
+    """The mean over takes in each second, by way of making."""
+    return {TOLD[way]: np.mean([curve[way] for curve in curves], 0).tolist() for way in curves[0]}
+
+
+def section_of_takes(found: list[Found], takes: LongTakes, cases: list[Case], folder: Path) -> Section:
+    """The report's part on long takes: both curves, and takes as they came."""
+    data = {"colour": mean_curves([f.colour for f in found]), "sharpness": mean_curves([f.sharpness for f in found])}
+    sides = (
+        draw_chart("Mean colour, from the first second's", lines_of(data["colour"]), SECONDS, Axis("of 255", low=0)),
+        draw_chart("Sharpness, of the first second's", lines_of(data["sharpness"]), SECONDS, Axis("", percent=True)),
+    )
+    shown = cases[:SHOWN]
+    strips = [strip(read_take(folder, case, WITH)) for case in shown]
+    prompts = [f"{number}. {case.prompt}" for number, case in enumerate(shown, 1)]
+    text = (
+        f"{len(found)} takes of {takes.seconds:g} seconds, of held-out scenes in which nothing leaves the picture, "
+        "made in parts as the app makes them, and once more without what brings the colours of the parts together: "
+        "there each part goes on from the frames of the one before as they came. Means over all takes; renders tell "
+        "how much such scenes change by themselves."
+    )
+    pictures = {"drift": side_by_side(sides), "long-takes": Image.fromarray(sheet(strips))}
+    return Section("Long takes", text, pictures, {"drift": data | {"seconds": takes.seconds}}, prompts)
+
+
+SECONDS: Final = Axis("seconds")
+
+
+def lines_of(curves: dict[str, Curve]) -> list[Line]:
+    """Curves over the seconds, that of renders dashed."""
+    return [
+        Line(name, [(second + 0.5, value) for second, value in enumerate(curve)], dashed=name == TOLD["renders"])
+        for name, curve in curves.items()
+    ]

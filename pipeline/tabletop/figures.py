@@ -1,0 +1,88 @@
+"""The report's charts of what was trained and what is permanent, wherever there are figures to draw."""
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from PIL import Image
+
+from pipeline.tabletop.charts import Axis, Line, draw_chart, side_by_side
+from pipeline.tabletop.claims import HIDDEN
+from pipeline.tabletop.report import BARS, Row, Section
+from pipeline.tabletop.suites import OTHERS, RENDERS
+
+CURVES: Final = {
+    "transformer": {"held_out": "loss on held-out clips", "deaf": "the same with other clips' captions"},
+    "autoencoder": {"psnr": "held-out clips, mean", "worst": "the worst of them"},
+}
+UP: Final = {"transformer": Axis("", log=True), "autoencoder": Axis("dB")}
+MINUTES: Final = Axis("minutes of training")
+KEPT: Final = ("colour", "solid")
+
+
+def trainings(record: dict[str, Any]) -> list[dict[str, Any]]:
+    """The records of all trainings that led to a model, the first one first."""
+    before = record.get("before")
+    return [*(trainings(before) if before else []), record]
+
+
+def learning_lines(records: Sequence[dict[str, Any]], part: str) -> Iterator[Line]:
+    """Curves of a part over the minutes of all trainings, one after the other; each training is a line of its own."""
+    spent = 0.0
+    for record in records:
+        rows = record["curves"].get(part, [])
+        for pen, (key, name) in enumerate(CURVES[part].items()):
+            points = [(spent + row["minutes"], row[key]) for row in rows if key in row]
+            if points:
+                yield Line(name, points, dashed=pen > 0, pen=pen)
+        spent += rows[-1]["minutes"] if rows else 0.0
+
+
+def learning(model: Path) -> Section | None:
+    """How the losses went, of all trainings in a model's record; nothing where it has none."""
+    if not (model / "training.json").is_file():
+        return None
+    records = trainings(json.loads((model / "training.json").read_text()))
+    charts = list[Image.Image]()
+    for part, up in UP.items():
+        lines = list(learning_lines(records, part))
+        if lines:
+            charts.append(draw_chart(f"The {part} learns", lines, MINUTES, up))
+    if not charts:
+        return None
+    text = (
+        f"{len(records)} training{'s, one after the other' if len(records) > 1 else ''}, each a line of its own; "
+        "[training.json](training.json) has the numbers. How much the loss rises with other clips' captions tells how "
+        "much the model listens."
+    )
+    return Section("Training", text, {"learning": side_by_side(charts)})
+
+
+def permanence(rows: Sequence[Row]) -> Section | None:
+    """What comes out of hiding as it went in, over how long it was hidden; nothing where that was not measured."""
+    named = {row.name: row for row in rows}
+    charts = list[Image.Image]()
+    for what in KEPT:
+        known = {k: row for k in HIDDEN if (row := named.get(f"same {what} after {k} hidden frames"))}
+        if known:
+            charts.append(draw_chart(f"Same {what} after hidden frames", permanence_lines(known, what), FRAMES, SHARE))
+    if not charts:
+        return None
+    text = "Points with their 95 % intervals, over the frames for which the solid is hidden."
+    return Section("Permanence", text, {"permanence": side_by_side(charts)})
+
+
+FRAMES: Final = Axis("frames hidden", low=0, high=max(HIDDEN) + 1)
+SHARE: Final = Axis("", low=0, high=1, percent=True)
+
+
+def permanence_lines(known: dict[int, Row], what: str) -> list[Line]:
+    """The measured shares with their intervals, their controls, and the bar at the end."""
+    points = [(float(k), row.value) for k, row in known.items()]
+    lines = [Line("measured", points, [(row.low, row.high) for row in known.values()])]
+    for kind in (RENDERS, OTHERS):
+        lines.append(Line(kind, [(float(k), row.controls[kind]) for k, row in known.items() if kind in row.controls]))
+    bar = BARS[f"same {what} after {max(HIDDEN)} hidden frames"]
+    lines.append(Line("bar", [(max(HIDDEN) - 0.5, bar), (max(HIDDEN) + 0.5, bar)], dashed=True))
+    return [line for line in lines if line.points]

@@ -1,0 +1,143 @@
+"""Drift is measured where it is, and what is gone, of another colour or of another shape at the end is not there."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+from pipeline.measures.long_takes import write_whole
+from pipeline.tabletop.ceilings import in_other_colour, in_other_shape
+from pipeline.tabletop.drift import (
+    COLOUR,
+    FIRST,
+    OTHERS,
+    RENDERS,
+    SHARPNESS,
+    WITH,
+    WITHOUT,
+    LongTakes,
+    colour_curve,
+    draw_takes,
+    is_there,
+    judge_takes,
+    kept_takes,
+    name_of,
+    read_take,
+    rows_of_takes,
+    section_of_takes,
+    sharpness_curve,
+)
+from pipeline.tabletop.evaluate import Bench, run_takes
+from pipeline.tabletop.probe import Judge, load_probe
+from pipeline.tabletop.render import render, render_empty
+from pipeline.tabletop.report import STILL_THERE, Row
+from pipeline.tabletop.sampling import Case, Sampling, load_pipeline
+from pipeline.tabletop.world import held_out
+
+MODEL = Path(__file__).parents[2] / "assets" / "tabletop"
+
+
+@pytest.fixture(scope="module")
+def judge() -> Judge:
+    return load_probe(MODEL)
+
+
+def test_takes_are_of_held_out_scenes_in_which_nothing_leaves() -> None:
+    cases = draw_takes(12)
+    assert cases[:3] == draw_takes(3)
+    assert all(held_out(case.program) and case.program.camera == "stands" for case in cases)
+    assert {case.program.solids[0].motion for case in cases} == {"stays", "turns", "bounces"}
+    for case in cases[:3]:
+        ends = render(replace(case.program, frames=49))[[0, -1]].float()
+        assert (ends[0] - ends[1]).abs().mean() < 30, "a render does not drift"
+
+
+def test_curves_tell_colour_and_sharpness_by_the_second() -> None:
+    torch.manual_seed(0)
+    noise = torch.randint(80, 120, (1, 16, 16, 1)).expand(25, -1, -1, 3)
+    brighter = noise + 10 * (torch.arange(25) // 8)[:, None, None, None]
+    assert colour_curve(brighter.byte())[:2] == pytest.approx([0, 10], abs=1e-3)
+    assert len(colour_curve(brighter.byte())) == 3, "what is left over belongs to the last second"
+    assert sharpness_curve(brighter.byte()) == pytest.approx([1, 1, 1], abs=1e-3)
+    flat = torch.cat([noise[:16].float(), (noise[16:].float() - 100) / 2 + 100])
+    assert sharpness_curve(flat) == pytest.approx([1, 1, 0.25], abs=1e-3)
+
+
+def test_only_the_named_solid_is_there(judge: Judge) -> None:
+    passed = 0
+    for case in draw_takes(3):
+        program, still = case.program, torch.zeros(17, 1, 1, 1, dtype=torch.uint8)
+        passed += is_there(judge, render(program), program)
+        assert not is_there(judge, render_empty(replace(program, frames=1)) + still, program), "an empty scene"
+        assert not is_there(judge, render(in_other_colour(program, 0)), program)
+        assert not is_there(judge, render(in_other_shape(program, 0)), program)
+    assert passed == 3
+
+
+def takes_on_disk(folder: Path) -> list[Case]:
+    """Two takes of four seconds: the first fades without correction, the second loses its solid either way."""
+    cases = draw_takes(2)
+    for case in cases:
+        clip = render(replace(case.program, frames=33))
+        faded = (clip.float() * torch.linspace(1, 0.8, 33)[:, None, None, None]).byte()
+        if case.number:
+            clip = torch.cat([clip[:20], render_empty(replace(case.program, frames=1)).expand(13, -1, -1, -1)])
+        for way, frames in ((WITH, clip), (WITHOUT, faded)):
+            write_whole(iter([frames.numpy()]), folder / f"{name_of(case)}-{way}.mkv", 8)
+    return cases
+
+
+def test_the_report_tells_how_much_takes_drift(judge: Judge, tmp_path: Path) -> None:
+    cases = takes_on_disk(tmp_path)
+    assert torch.equal(read_take(tmp_path, cases[0], WITH), render(replace(cases[0].program, frames=33)))
+    found = list(judge_takes(judge, cases, tmp_path))
+    kept = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    assert list(judge_takes(judge, cases, tmp_path)) == found
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == kept, "what was judged is kept"
+
+    rows: dict[str, Row] = {row.name: row for row in rows_of_takes(found)}
+    there = rows[STILL_THERE]
+    assert (there.value, there.n, there.bar, there.reached) == (0.5, 2, 0.8, False)
+    assert (there.controls[FIRST], there.controls[RENDERS], there.controls[OTHERS]) == (1, 1, 0)
+    assert there.low < there.value < there.high
+    colour = rows[COLOUR]
+    assert colour.controls["without the correction"] > 10 > colour.value
+    assert colour.controls["renders"] < 3
+    assert not colour.higher_is_better
+    assert rows[SHARPNESS].higher_is_better
+
+    section = section_of_takes(found, LongTakes(2, 4.0), cases, tmp_path)
+    lines = section.written(tmp_path)
+    curves = json.loads(json.dumps(section.curves))["drift"]
+    assert [len(curve) for curve in curves["colour"].values()] == [4, 4, 6]
+    for name in ("drift", "long-takes"):
+        assert any(f"]({name}.webp)" in line for line in lines)
+        with Image.open(tmp_path / f"{name}.webp") as picture:
+            assert picture.width > 600
+
+
+def test_other_lengths_and_other_code_are_kept_apart(tmp_path: Path) -> None:
+    brief, long = (kept_takes(tmp_path, LongTakes(2, seconds)) for seconds in (15.0, 60.0))
+    assert brief != long
+    assert brief == kept_takes(tmp_path, LongTakes(9, 15.0)), "more takes go on where fewer ended"
+
+
+@pytest.mark.slow
+def test_the_app_makes_the_takes_that_are_judged(judge: Judge, tmp_path: Path) -> None:
+    bench, takes = Bench(load_pipeline(MODEL), judge, Sampling(2, 1.0), tmp_path), LongTakes(2, 12.5)
+    rows, sections = run_takes(bench, MODEL, takes)
+    folder = kept_takes(tmp_path, takes)
+    made: list[Tensor] = [read_take(folder, draw_takes(1)[0], way) for way in (WITH, WITHOUT)]
+    assert made[0].shape == made[1].shape == (101, 128, 128, 3)
+    assert torch.equal(made[0][:33], made[1][:33])
+    assert not torch.equal(made[0], made[1])
+    assert [row.n for row in rows] == [2, 2, 2]
+    assert [section.title for section in sections] == ["Long takes"]
+    before = {path: path.stat().st_mtime_ns for path in folder.glob("*.mkv")}
+    assert [row.value for row in run_takes(bench, MODEL, takes)[0]] == [row.value for row in rows]
+    assert {path: path.stat().st_mtime_ns for path in folder.glob("*.mkv")} == before
+    assert run_takes(bench, MODEL, LongTakes(0)) == ([], [])
