@@ -22,7 +22,7 @@ from pipeline.models import EMBEDDED
 from pipeline.plan import Plan, make_plan
 from pipeline.planning.segments import Chunk, Made
 from pipeline.request import parse_request
-from pipeline.settings import Settings
+from pipeline.settings import Settings, prepare_environment
 from pipeline.video import kept_whole
 
 WITH, WITHOUT = "with", "without"
@@ -101,6 +101,7 @@ def main() -> None:
     parser.add_argument("--model", type=Path, required=True, help="the folder of the embedded model's weights")
     options = parser.parse_args()
     options.kept.mkdir(parents=True, exist_ok=True)
+    prepare_environment()
     with TemporaryDirectory() as folder:
         backend = LocalBackend(settings_for(options.model, Path(folder)))
         studio = Studio(backend, EMBEDDED, options.kept)

@@ -2,7 +2,9 @@
 
 import json
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -109,6 +111,19 @@ class Training:
             optimizer.load_state_dict(saved)
         self.clock.step, self.clock.spent = state["clock"]["step"], state["clock"]["spent"]
         return True
+
+
+@contextmanager
+def averaged(training: Training) -> Iterator[None]:
+    """Let the modules have their averaged weights for a while."""
+    own = {name: deepcopy(module.state_dict()) for name, module in training.modules.items()}
+    for name, module in training.modules.items():
+        module.load_state_dict(training.averages[name].values)
+    try:
+        yield
+    finally:
+        for name, module in training.modules.items():
+            module.load_state_dict(own[name])
 
 
 def start_training(modules: dict[str, nn.Module], optimizers: list[Optimizer], minutes: float, path: Path) -> Training:

@@ -68,6 +68,12 @@ def extra_tokens(given: Given, latents: Tensor, sigma: Tensor) -> Tokens:
     return Tokens(tokens.inputs, tokens.target, tokens.sigma, coords)
 
 
+def count_tokens(latents: Tensor, given: list[Given]) -> int:
+    """How many tokens `lay_out` makes of each clip."""
+    extra = [item.latents[0, 0, :PREFIX].numel() for item in given if item.frame > 0]
+    return latents[0, 0].numel() + sum(extra)
+
+
 def lay_out(latents: Tensor, sigma: Tensor, given: list[Given]) -> Tokens:
     """Noise clean latents at sigma (batch,), some frames given; extra tokens come first, in the order of `given`."""
     level = sigma[:, None].repeat(1, latents.shape[2])

@@ -12,7 +12,7 @@ from transformers import PreTrainedTokenizerFast, T5EncoderModel
 
 from pipeline.errors import BadRequest
 from pipeline.tabletop.attention import PlainAttention
-from pipeline.tabletop.checkpoint import GOING_ON, Rates, log_curve, set_rates, start_training, step_all
+from pipeline.tabletop.checkpoint import GOING_ON, Rates, Training, log_curve, set_rates, start_training, step_all
 from pipeline.tabletop.data import chunk_programs, chunks_on_disk
 from pipeline.tabletop.latents import LatentChunk, Sample, cache_folder, cached_chunk, draw_sample, encode_clips
 from pipeline.tabletop.layout import Tokens, lay_out
@@ -219,13 +219,27 @@ def build_denoiser(shape: Shape, device: str) -> Denoiser:
     return model
 
 
+def begin_training(model: Denoiser, minutes: float, path: Path) -> Training:
+    """Begin to train a model with its text encoder, or go on from the checkpoint at `path`."""
+    modules = {"transformer": model.transformer, "text_encoder": model.text_encoder}
+    return start_training(modules, make_optimizers(model.transformer, model.text_encoder), minutes, path)
+
+
+def take_step(model: Denoiser, training: Training, sample: Sample) -> float:
+    """Take one step on a batch, at noise levels drawn now; return its loss."""
+    loss = flow_loss(model, sample, draw_sigma(len(sample.latents)))
+    loss.backward()  # type: ignore[no-untyped-call]
+    step_all(training.optimizers)
+    for name, module in training.modules.items():
+        training.averages[name].update(module, training.clock.step)
+    training.clock.step += 1
+    return loss.item()
+
+
 def train_transformer(vae: AutoencoderKLLTXVideo, work: Path, minutes: float, shape: Shape) -> Denoiser:
     """Train for so many minutes in all, encoding and checkpoints included."""
     model = build_denoiser(shape, device=str(vae.device))
-    modules = {"transformer": model.transformer, "text_encoder": model.text_encoder}
-    training = start_training(
-        modules, make_optimizers(model.transformer, model.text_encoder), minutes, work / "transformer.pt"
-    )
+    training = begin_training(model, minutes, work / "transformer.pt")
     small, full = (LatentLibrary(vae, work, half, shape.world) for half in (True, False))
     held_out = held_out_sample(vae, world=shape.world)
     clock, smooth, share, saved = training.clock, 1.0, 0.0, training.clock.elapsed
@@ -237,14 +251,8 @@ def train_transformer(vae: AutoencoderKLLTXVideo, work: Path, minutes: float, sh
             for library in (small, full) if share < 1 else (small,):
                 library.refresh()
         set_rates(training.optimizers, clock, rates)
-        sample = (small if random.random() < share else full).draw()
-        loss = flow_loss(model, sample, draw_sigma(len(sample.latents)))
-        loss.backward()  # type: ignore[no-untyped-call]
-        step_all(training.optimizers)
-        for name, module in modules.items():
-            training.averages[name].update(module, clock.step)
-        smooth = 0.98 * smooth + 0.02 * loss.item()
-        clock.step += 1
+        loss = take_step(model, training, (small if random.random() < share else full).draw())
+        smooth = 0.98 * smooth + 0.02 * loss
         if clock.step % EVERY == 0 or clock.progress >= 1:
             row = {"step": clock.step, "minutes": round(clock.elapsed / 60, 2), "loss": smooth}
             judged = {"held_out": judge(model, held_out), "deaf": judge(model, with_other_captions(held_out))}
@@ -252,6 +260,6 @@ def train_transformer(vae: AutoencoderKLLTXVideo, work: Path, minutes: float, sh
         if clock.step % EVERY == 0 or clock.progress >= 1 or clock.elapsed - saved > SAVED_EVERY:
             training.save(work / "transformer.pt")
             saved = clock.elapsed
-    for name, module in modules.items():
+    for name, module in training.modules.items():
         module.load_state_dict(training.averages[name].values)
     return model
