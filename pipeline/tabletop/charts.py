@@ -23,6 +23,9 @@ MOST_TICKS: Final = 6
 DECADES: Final = 2.5
 """Over more powers of ten than this, only they are marked."""
 
+NARROW: Final = 5
+"""From one end of a logarithmic axis to the other, as a factor: on narrower ones round values are marked evenly."""
+
 Point = tuple[float, float]
 
 
@@ -76,7 +79,7 @@ class Axis:
         """Round values between both ends."""
         assert self.low is not None
         assert self.high is not None
-        if self.log:
+        if self.log and self.high > NARROW * self.low:
             steps = (1,) if log10(self.high / self.low) > DECADES else (1, 2, 5)
             powers = range(floor(log10(self.low)), ceil(log10(self.high)) + 1)
             return [

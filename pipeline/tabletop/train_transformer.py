@@ -115,7 +115,9 @@ def held_out_sample(vae: AutoencoderKLLTXVideo, count: int = 32, world: str = "p
     chunk = encode_clips(vae, programs, pixels)
     state = random.getstate()
     random.seed(5)
-    sample = draw_sample([chunk], count * chunk.tokens, {"text": 1.0})
+    with torch.random.fork_rng():
+        torch.manual_seed(5)
+        sample = draw_sample([chunk], count * chunk.tokens, {"text": 1.0})
     random.setstate(state)
     return sample
 

@@ -38,6 +38,7 @@ def test_on_logarithmic_axes_a_power_law_is_straight() -> None:
     assert abs(np.corrcoef(x, y)[0, 1]) > 0.999
     assert Axis("", log=True, low=0.9, high=1500).ticks() == [1, 10, 100, 1000]
     assert Axis("", log=True, low=0.9, high=6).ticks() == [1, 2, 5]
+    assert Axis("", log=True, low=1.9, high=5.1).ticks() == [2, 3, 4, 5]
 
 
 @pytest.mark.parametrize(("least", "step"), [(0.9, 1), (1.1, 2), (3, 5), (0.02, 0.02), (60, 100)])

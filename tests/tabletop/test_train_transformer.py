@@ -8,7 +8,15 @@ import torch
 
 from pipeline.tabletop.latents import Sample
 from pipeline.tabletop.layout import Given
-from pipeline.tabletop.train_transformer import Shape, build_denoiser, draw_sigma, flow_loss, with_other_captions
+from pipeline.tabletop.network import make_autoencoder
+from pipeline.tabletop.train_transformer import (
+    Shape,
+    build_denoiser,
+    draw_sigma,
+    flow_loss,
+    held_out_sample,
+    with_other_captions,
+)
 
 SHAPE = Shape(width=64, layers=1)
 
@@ -49,6 +57,16 @@ def test_given_frames_are_not_judged() -> None:
         model.transformer.proj_out.bias.zero_()
     sample = Sample(torch.zeros(2, 64, 3, 2, 2), [Given(torch.full((2, 64, 1, 2, 2), 1000.0), 0)], ["a red ball"] * 2)
     assert 0.5 < flow_loss(model, sample, torch.full((2,), 0.9)) < 2
+
+
+def test_a_curve_is_judged_on_the_same_clips_whenever_it_goes_on() -> None:
+    vae = make_autoencoder().requires_grad_(False)
+    torch.manual_seed(1)
+    first = held_out_sample(vae, 3)
+    torch.manual_seed(2)
+    again = held_out_sample(vae, 3)
+    assert torch.equal(first.latents, again.latents)
+    assert first.captions == again.captions
 
 
 def test_each_clip_gets_the_caption_of_the_next() -> None:
