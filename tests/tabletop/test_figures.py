@@ -1,17 +1,20 @@
 """Charts show what they are given where it belongs, and the report links what is drawn."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from pipeline.tabletop.charts import PENS, Axis, Line, draw_chart, nice_step, side_by_side
 from pipeline.tabletop.figures import learning, learning_lines, permanence, trainings
-from pipeline.tabletop.report import Row
-from pipeline.tabletop.suites import OTHERS, RENDERS
+from pipeline.tabletop.report import Judged, Row, Section, write_report
+from pipeline.tabletop.sampling import Case
+from pipeline.tabletop.suites import MADE, OTHERS, RENDERS, held_out_programs
 
 
 def places(picture: Image.Image, pen: int) -> list[tuple[float, float]]:
@@ -77,6 +80,22 @@ def test_permanence_is_drawn_where_it_was_measured() -> None:
     assert both is not None
     assert both.pictures["permanence"].width == 2 * one.pictures["permanence"].width
     assert len(places(one.pictures["permanence"], 0)) > 50
+
+
+def test_the_report_has_every_part_with_its_numbers_and_pictures(tmp_path: Path) -> None:
+    case = Case("plain", 0, held_out_programs(1)[0], "a red ball")
+    judged = [Judged(case, torch.zeros(17, 16, 16, 3, dtype=torch.uint8), {MADE: {"colour": 1.0}})]
+    drawn = {"one": Image.new("RGB", (8, 8), "red"), "two": Image.new("RGB", (8, 8), "blue")}
+    section = Section("Long takes", "How they drift.", drawn, {"drift": {"colour": [0, 1]}}, ["1. a red ball"])
+    write_report(tmp_path, [Row("colour", 1.0, 1, 0.2, 1.0)], judged, {"steps": 8, "guidance": 1}, [section])
+    text, data = (tmp_path / "REPORT.md").read_text(), json.loads((tmp_path / "report.json").read_text())
+    assert text.index("| colour |") < text.index("## Long takes") < text.index("## Failures")
+    linked = set(re.findall(r"\]\(([\w-]+\.webp)\)", text))
+    assert linked == {path.name for path in tmp_path.glob("*.webp")} == {
+        "report.webp", "failures.webp", "one.webp", "two.webp",
+    }  # fmt: skip
+    assert data["curves"] == {"drift": {"colour": [0, 1]}}
+    assert data["rows"][0]["name"] == "colour"
 
 
 def test_charts_stand_side_by_side() -> None:
