@@ -34,7 +34,7 @@ from pipeline.tabletop.trackers import colour_at, read
 from pipeline.tabletop.world import CALM_MOTIONS, FPS, Program, draw_split
 
 COLOUR: Final = "colour of the last second, from the first one's (of 255)"
-SHARPNESS: Final = "sharpness of the last second, of the first one's"
+SHARPNESS: Final = "sharpness of the last second, more or less than the first one's"
 
 WITH, WITHOUT = "with", "without"
 """The endings of the files, as `pipeline.measures.long_takes` names them."""
@@ -209,10 +209,20 @@ def rows_of_takes(found: list[Found]) -> Iterator[Row]:
     share, without = shares.pop(WITH), shares.pop(WITHOUT)
     low, high = wilson(round(share * n), n)
     yield Row(STILL_THERE, share, n, low, high, BARS[STILL_THERE], controls={TOLD[WITHOUT]: without, **shares})
-    for name, curves in ((COLOUR, [one.colour for one in found]), (SHARPNESS, [one.sharpness for one in found])):
-        value, low, high = around_mean([curve[WITH][-1] for curve in curves])
-        others = {TOLD[way]: around_mean([curve[way][-1] for curve in curves])[0] for way in (WITHOUT, "renders")}
-        yield Row(name, value, n, low, high, higher_is_better=name == SHARPNESS, controls=others)
+    for name, measure in ((COLOUR, colour_change), (SHARPNESS, sharpness_change)):
+        value, low, high = around_mean([measure(one, WITH) for one in found])
+        others = {TOLD[way]: around_mean([measure(one, way) for one in found])[0] for way in (WITHOUT, "renders")}
+        yield Row(name, value, n, low, high, higher_is_better=False, controls=others)
+
+
+def colour_change(found: Found, way: str) -> float:
+    """How far a take's colour has gone by its last second."""
+    return found.colour[way][-1]
+
+
+def sharpness_change(found: Found, way: str) -> float:
+    """By what share a take has become sharper or softer by its last second: rings around edges count as sharp."""
+    return abs(found.sharpness[way][-1] - 1)
 
 
 def mean_curves(curves: list[dict[str, Curve]]) -> dict[str, Curve]:
