@@ -250,7 +250,7 @@ def section_of_takes(found: list[Found], takes: LongTakes, cases: list[Case], fo
     return Section("Long takes", text, pictures, {"drift": data | {"seconds": takes.seconds}}, prompts)
 
 
-SECONDS: Final = Axis("seconds")
+SECONDS: Final = Axis("seconds", low=0)
 
 
 def lines_of(curves: dict[str, Curve]) -> list[Line]:

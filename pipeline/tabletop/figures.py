@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from statistics import mean
 from typing import Any, Final
 
 from PIL import Image
@@ -39,6 +40,14 @@ def learning_lines(records: Sequence[dict[str, Any]], part: str) -> Iterator[Lin
         spent += rows[-1]["minutes"] if rows else 0.0
 
 
+def distilled_lines(record: dict[str, Any]) -> Iterator[Line]:
+    """How far a distilled model is from its teacher, the mean over its steps; nothing for one that was not."""
+    rows = record.get("distilled", {}).get("curve", [])
+    points = [(row["minutes"], mean(row[key] for key in row if key.startswith("loss_"))) for row in rows]
+    if points:
+        yield Line("loss against the teacher, mean over the steps", points)
+
+
 def learning(model: Path) -> Section | None:
     """How the losses went, of all trainings in a model's record; nothing where it has none."""
     if not (model / "training.json").is_file():
@@ -49,6 +58,8 @@ def learning(model: Path) -> Section | None:
         lines = list(learning_lines(records, part))
         if lines:
             charts.append(draw_chart(f"The {part} learns", lines, MINUTES, up))
+    if lines := list(distilled_lines(records[-1])):
+        charts.append(draw_chart("Distillation to few steps", lines, MINUTES, UP["transformer"]))
     if not charts:
         return None
     text = (

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from pipeline.tabletop.charts import PENS, Axis, Line, draw_chart, nice_step, side_by_side
-from pipeline.tabletop.figures import learning, learning_lines, permanence, trainings
+from pipeline.tabletop.figures import distilled_lines, learning, learning_lines, permanence, trainings
 from pipeline.tabletop.report import Judged, Row, Section, write_report
 from pipeline.tabletop.sampling import Case
 from pipeline.tabletop.suites import MADE, OTHERS, RENDERS, held_out_programs
@@ -68,6 +68,21 @@ def test_trainings_come_one_after_the_other(tmp_path: Path) -> None:
     assert any("](learning.webp)" in line for line in section.written(tmp_path))
     with Image.open(tmp_path / "learning.webp") as picture:
         assert picture.size == section.pictures["learning"].size
+
+
+def test_a_distillation_has_a_chart_of_its_own(tmp_path: Path) -> None:
+    rows = [
+        {"step": 8.0, "minutes": float(minutes), "loss_0": 0.2 / minutes, "loss_1": 0.4 / minutes} for minutes in (1, 2)
+    ]
+    (line,) = distilled_lines({"distilled": {"curve": rows}})
+    assert [point[1] for point in line.points] == pytest.approx([0.3, 0.15])
+    widths = []
+    for more in ({}, {"distilled": {"curve": rows}}):
+        (tmp_path / "training.json").write_text(json.dumps(record(10) | more))
+        section = learning(tmp_path)
+        assert section is not None
+        widths.append(section.pictures["learning"].width)
+    assert widths[1] == 2 * widths[0]
 
 
 def test_permanence_is_drawn_where_it_was_measured() -> None:
