@@ -1,7 +1,7 @@
 """How long a take is: what was asked for, and what a model makes of it."""
 
 from pipeline.errors import BadRequest
-from pipeline.frames import frames_for, seconds_of, snap_frames
+from pipeline.frames import frames_for, seconds_of
 from pipeline.model_spec import ModelSpec
 from pipeline.request import Request
 
@@ -9,12 +9,15 @@ from pipeline.request import Request
 def clip_length(request: Request, spec: ModelSpec) -> tuple[int, list[str]]:
     """Return the frames that a model makes for a request, with a note where that is not what was asked."""
     asked, name = asked_length(request, spec)
-    made = snap_frames(asked, spec.frame_grid)
+    if spec.remembers and request.seconds is not None:
+        # What is made of whole chunks ends with the last of their frames.
+        asked -= 1
+    made, plays = spec.snap(asked), seconds_of(spec.snap(asked), spec.fps)
     if made == asked:
         return made, []
-    step, plays = spec.frame_grid, seconds_of(made, spec.fps)
+    first, second, third = _lengths(spec)
     return made, [
-        f"{name} became {made} frames ({plays:.1f} s): {spec.title} makes 1, {step + 1}, {2 * step + 1}, … frames."
+        f"{name} became {made} frames ({plays:.1f} s): {spec.title} makes {first}, {second}, {third}, … frames."
     ]
 
 
@@ -30,6 +33,13 @@ def asked_length(request: Request, spec: ModelSpec, whole: bool = False) -> tupl
         return frames, f"{frames} frames"
     within("seconds", request.seconds, 0, seconds_of(most - 1, spec.fps), " s")
     return frames_for(request.seconds, spec.fps) - whole, f"{request.seconds:g} s"
+
+
+def _lengths(spec: ModelSpec) -> tuple[int, int, int]:
+    """Return the three shortest takes of a model, in frames."""
+    if spec.chunks and spec.remembers:
+        return spec.chunks.frames, 2 * spec.chunks.frames, 3 * spec.chunks.frames
+    return 1, spec.frame_grid + 1, 2 * spec.frame_grid + 1
 
 
 def within(field: str, value: float, least: float, most: float, unit: str = "") -> None:
