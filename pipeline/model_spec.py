@@ -169,7 +169,7 @@ class ModelSpec:
     def most_frames(self, task: str) -> int:
         """Return the frames of the longest take of a task: a minute where it can be made of chunks."""
         chained = self.chunks is not None and task in CHAINED
-        return max(MOST_SECONDS * self.fps + 1, self.max_frames) if chained else self.max_frames
+        return max(self.snap(MOST_SECONDS * self.fps + 1), self.max_frames) if chained else self.max_frames
 
     def levels_from(self, start: float, steps: int) -> list[float]:
         """Return the noise levels of a denoising of so many steps, from one of them on; 0 at the end is left out."""

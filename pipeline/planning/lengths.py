@@ -9,9 +9,6 @@ from pipeline.request import Request
 def clip_length(request: Request, spec: ModelSpec) -> tuple[int, list[str]]:
     """Return the frames that a model makes for a request, with a note where that is not what was asked."""
     asked, name = asked_length(request, spec)
-    if spec.remembers and request.seconds is not None:
-        # What is made of whole chunks ends with the last of their frames.
-        asked -= 1
     made, plays = spec.snap(asked), seconds_of(spec.snap(asked), spec.fps)
     if made == asked:
         return made, []
@@ -24,15 +21,15 @@ def clip_length(request: Request, spec: ModelSpec) -> tuple[int, list[str]]:
 def asked_length(request: Request, spec: ModelSpec, whole: bool = False) -> tuple[float, str]:
     """Return the frames that were asked for, not yet rounded, and how that was said.
 
-    A clip shows a time with both its ends, a frame more than a `whole` one that begins again.
+    A clip shows a time with both its ends, a frame more than a `whole` one that begins again, and than whole chunks.
     """
     most = spec.most_frames(request.task)
     if request.seconds is None:
         frames = spec.frames - whole if request.frames is None else request.frames
         within("frames", frames, 1, most)
         return frames, f"{frames} frames"
-    within("seconds", request.seconds, 0, seconds_of(most - 1, spec.fps), " s")
-    return frames_for(request.seconds, spec.fps) - whole, f"{request.seconds:g} s"
+    within("seconds", request.seconds, 0, seconds_of(most - (not spec.remembers), spec.fps), " s")
+    return frames_for(request.seconds, spec.fps) - (whole or spec.remembers), f"{request.seconds:g} s"
 
 
 def _lengths(spec: ModelSpec) -> tuple[int, int, int]:

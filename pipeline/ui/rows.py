@@ -40,7 +40,8 @@ def seconds_range(spec: ModelSpec, task: str) -> Range:
     grid = spec.chunks.frames if spec.chunks and spec.remembers else spec.frame_grid
     own = grid / spec.fps
     step = next((step for step in ROUND_SECONDS if step * spec.fps % grid == 0), own)
-    whole, most = (spec.max_frames - 1) / spec.fps, (spec.most_frames(task) - 1) / spec.fps
+    ends = 0 if spec.remembers else 1
+    whole, most = (spec.max_frames - ends) / spec.fps, (spec.most_frames(task) - ends) / spec.fps
     longest = most if most > whole else min(LONGEST_SECONDS, whole)
     return max(SHORTEST_SECONDS, step), longest // step * step, step
 
