@@ -92,7 +92,9 @@ class HeliosFamily:
     ) -> Sample:
         """Denoise one chunk; when cancelled, stop after the step and return what the model had by then."""
         refuse_stopped(cancelled)
-        steps = [len(each.levels) for each in passes_of(self.spec, segment, plan.steps, (plan.width, plan.height), None)]
+        steps = [
+            len(each.levels) for each in passes_of(self.spec, segment, plan.steps, (plan.width, plan.height), None)
+        ]
         watch = HeliosWatch(steps, self._shown(on_step, sum(steps)), cancelled, begun(plan))
         with suppress(Enough), passed_over(self.pipe.transformer, lambda: watch.passing):
             self.pipe(

@@ -32,7 +32,9 @@ def chain(segment: Segment, spec: ModelSpec, number: int = 0) -> tuple[tuple[Seg
         follows = overlap if index else segment.follows
         frames = min(size, segment.frames - start)
         pins = tuple(_pins(segment, start, follows, frames))
-        chunks.append(replace(segment, frames=frames, pins=pins, follows=follows, remembers=bool(index and not overlap)))
+        chunks.append(
+            replace(segment, frames=frames, pins=pins, follows=follows, remembers=bool(index and not overlap))
+        )
         parts.append(Made(follows, frames - follows, matched=bool(follows), segment=number + index))
     return tuple(chunks), tuple(parts)
 

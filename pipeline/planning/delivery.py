@@ -91,8 +91,7 @@ def steps_between(passes: tuple[Pass, ...], first: int, last: int | None) -> tup
 def passes_flops(spec: ModelSpec, frames: int, passes: tuple[Pass, ...], guidance_scale: float) -> float:
     """Return the operations of all denoisings of so many frames."""
     return sum(
-        denoise_flops(spec.network, each.tokens(spec, frames), len(each.levels), guidance_scale)
-        for each in passes
+        denoise_flops(spec.network, each.tokens(spec, frames), len(each.levels), guidance_scale) for each in passes
     )
 
 
