@@ -100,6 +100,10 @@ def run_of(events: list[Event]) -> Run:
     return last.run
 
 
+def steps_in(events: list[Event]) -> list[int]:
+    return [event.index for event in events if isinstance(event, Step)]
+
+
 @pytest.mark.parametrize(("frames", "size"), [(33, (128, 64)), (66, (64, 128)), (99, (128, 64))])
 def test_the_whole_road(backend: LocalBackend, store: Store, frames: int, size: tuple[int, int]) -> None:
     events = list(generate(plan(frames, size), backend, store))
@@ -201,19 +205,19 @@ def test_one_chunk_goes_on_from_any_step(backend: LocalBackend, tmp_path: Path) 
 
 
 def test_a_stop_keeps_whole_chunks_and_the_take_goes_on_after_them(backend: LocalBackend, store: Store) -> None:
-    long, steps = plan(99), list[int]()
-    for event in generate(long, backend, store, lambda: len(steps) >= 15):
-        steps += [event.index] if isinstance(event, Step) else []
-    run = run_of([event])
+    long, events = plan(99), list[Event]()
+    for event in generate(long, backend, store, lambda: steps_in(events)[-1:] == [15]):
+        events.append(event)
+    run = run_of(events)
     assert run.state == "stopped"
     assert len(list(read_frames(run.file))) == 33
     assert "the first part was done, of 3, and kept" in run.notes[-1]
     events = list(generate(long, backend, store))
     assert run_of(events).state == "done"
-    assert [event.index for event in events if isinstance(event, Step)] == list(range(13, 25))
-    whole = denoised(backend, long).latents
-    assert np.array_equal(np.stack(list(read_frames(run_of(events).file)))[:33], np.stack(list(read_frames(run.file))))
-    assert whole.shape[2] == 27
+    assert steps_in(events) == list(range(13, 25))
+    uncut = list(generate(long, backend, store))
+    assert steps_in(uncut) == list(range(1, 25)), "what was kept is gone once the take is whole"
+    assert np.array_equal(*(np.stack(list(read_frames(run_of(each).file))) for each in (events, uncut)))
 
 
 @pytest.mark.parametrize(
