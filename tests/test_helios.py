@@ -217,7 +217,8 @@ def test_a_stop_keeps_whole_chunks_and_the_take_goes_on_after_them(backend: Loca
     assert steps_in(events) == list(range(13, 25))
     uncut = list(generate(long, backend, store))
     assert steps_in(uncut) == list(range(1, 25)), "what was kept is gone once the take is whole"
-    assert np.array_equal(*(np.stack(list(read_frames(run_of(each).file))) for each in (events, uncut)))
+    resumed, made = (np.stack(list(read_frames(run_of(each).file))) for each in (events, uncut))
+    assert np.array_equal(resumed, made)
 
 
 @pytest.mark.parametrize(
