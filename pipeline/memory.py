@@ -113,7 +113,8 @@ def choose(spec: ModelSpec, work: Work, machine: Machine, wanted: Policy | None 
 def usual_work(spec: ModelSpec) -> Work:
     """Return what a take by a model's defaults is to it."""
     width, height = spec.shapes[spec.shape]
-    frames, rows, columns = latent_shape(spec.frames, height, width, spec.frame_grid, spec.side_stride * spec.patch)
+    at_once = min(spec.frames, spec.max_frames)
+    frames, rows, columns = latent_shape(at_once, height, width, spec.frame_grid, spec.side_stride * spec.patch)
     return Work(frames * rows * columns, width * height)
 
 

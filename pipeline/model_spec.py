@@ -2,12 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import floor
 from typing import Literal
 
-from pipeline.frames import Network, noise_levels, shifted_levels
+from pipeline.frames import Network, noise_levels, shifted_levels, snap_frames
 
 MOST_SECONDS = 60
 """How long a take of chunks may play."""
+
+APACHE = "https://www.apache.org/licenses/LICENSE-2.0"
+EVERYTHING = ("text", "animate", "restyle", "transition", "loop", "extend", "storyboard")
 
 CHAINED = ("text", "animate", "extend", "storyboard")
 """Tasks whose takes may be made of chunks."""
@@ -17,7 +21,8 @@ CHAINED = ("text", "animate", "extend", "storyboard")
 class Chunks:
     """What long takes are made of: so many frames at once, of which the first ones are the `overlap` with those before.
 
-    Both are of the form grid·k + 1.
+    Both are of the form grid·k + 1. Without an overlap, each is made from the latents of those before, which the model
+    remembers: its takes are whole chunks.
     """
 
     frames: int
@@ -77,7 +82,9 @@ class ModelSpec:
     hosted one on the data-centre card of its published figures. `memory_mb` are all weights, side by side; `parts` are
     those weights one by one, and `memory_kb_per_token` is what a forward holds beside them.
 
-    A take that is longer than `max_frames` is made of `chunks`; a model without them makes none.
+    A take that is longer than `max_frames` is made of `chunks`; a model without them makes none. A `pyramid` is the
+    number of its stages: each has its share of the steps, the first at a small size, each at twice that of the one
+    before. `memory` are the latent frames that it remembers at every step, in patches of 1, 2 and 4 times the size.
 
     `windows` is how its latents are decoded, one after the other where the decoder remembers. For the embedded model,
     with two neighbours no pixel differs by more than 2 of 255 from decoding the clip as a whole (tests/test_ltx.py);
@@ -140,16 +147,29 @@ class ModelSpec:
     upsampler: Upsampler | None = None
     windows: Windows = Windows(keep=1, context=0)
     chunks: Chunks | None = None
+    pyramid: int = 1
+    memory: tuple[int, int, int] = (0, 0, 0)
 
     @property
     def embedded(self) -> bool:
         """True when the weights ship in assets/, so that no download is needed."""
         return self.revision == "embedded"
 
+    @property
+    def remembers(self) -> bool:
+        """True where a take is made of whole chunks, each from the latents of those before."""
+        return self.chunks is not None and not self.chunks.overlap
+
+    def snap(self, frames: float) -> int:
+        """Return the nearest length that a model makes; ties go up."""
+        if self.chunks is None or not self.remembers:
+            return snap_frames(frames, self.frame_grid)
+        return self.chunks.frames * max(floor(frames / self.chunks.frames + 0.5), 1)
+
     def most_frames(self, task: str) -> int:
         """Return the frames of the longest take of a task: a minute where it can be made of chunks."""
         chained = self.chunks is not None and task in CHAINED
-        return max(MOST_SECONDS * self.fps + 1, self.max_frames) if chained else self.max_frames
+        return max(self.snap(MOST_SECONDS * self.fps + 1), self.max_frames) if chained else self.max_frames
 
     def levels_from(self, start: float, steps: int) -> list[float]:
         """Return the noise levels of a denoising of so many steps, from one of them on; 0 at the end is left out."""

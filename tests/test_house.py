@@ -16,7 +16,7 @@ LEVELS = (
     ("errors", "settings", "visitors"),
     (
         *("events", "frames", "given", "halfway", "latents", "memory", "model_spec", "models", "request", "fields"),
-        *("asked", "adapters", "peak", "pulled"),
+        *("asked", "adapters", "peak", "pulled", "rows"),
     ),
     ("splice", "seams", "hub"),
     ("planning",),

@@ -14,12 +14,12 @@ from diffusers.pipelines.ltx.pipeline_ltx_condition import linear_quadratic_sche
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from pipeline.backends.cutting import Reader
 from pipeline.errors import Cancelled, LoadError
 from pipeline.events import Latents, Pixels
 from pipeline.families import ltx
 from pipeline.families.attention import attention_backend
 from pipeline.frames import noise_levels
-from pipeline.given.footage import read_clip
 from pipeline.model_spec import ModelSpec
 from pipeline.plan import Plan
 from pipeline.settings import Settings
@@ -37,7 +37,7 @@ def run(family: "Family", plan: Plan, stop_after: int | None = None) -> "tuple[S
         plan,
         segment,
         family.encode_text(plan, segment),
-        lambda excerpt: read_clip(excerpt, plan.fps, (plan.width, plan.height)),
+        Reader(plan, lambda: family.codec),
         lambda *step: told.append(step),
         lambda: stop_after is not None and len(told) >= stop_after,
     )

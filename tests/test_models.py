@@ -4,7 +4,7 @@ from dataclasses import asdict
 import pytest
 
 from pipeline.errors import BadRequest, UnknownModel
-from pipeline.frames import snap_frames, snap_side
+from pipeline.frames import snap_side
 from pipeline.memory import Machine
 from pipeline.model_spec import ModelSpec
 from pipeline.models import MODELS, default_model, get_model
@@ -51,7 +51,7 @@ def test_a_row_obeys_its_own_grid_and_limits(spec: ModelSpec) -> None:
             assert spec.min_side <= side <= spec.max_side
             assert snap_side(side, spec.grid) == side
     for frames in (spec.frames, spec.max_frames):
-        assert snap_frames(frames, spec.frame_grid) == frames
+        assert spec.snap(frames) == frames
     assert spec.shape in spec.shapes
     assert 1 <= spec.steps <= spec.max_steps
     assert 1 <= spec.guidance_scale <= spec.max_guidance_scale

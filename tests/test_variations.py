@@ -132,7 +132,8 @@ def test_a_draft_costs_its_share_and_its_end_the_rest(spec: ModelSpec, plan_for:
 def test_eight_drafts_of_any_model_and_one_end_cost_less_than_half(model: str, deliver: str | None) -> None:
     spec = next(each for each in MODELS if each.name == model)
     speed = Speed(gflops=100.0, megapixels=1e9)
-    whole = make_plan(parse_request({"prompt": "a ball", "model": model, "deliver": deliver}), spec, speed)
+    asked = {"prompt": "a ball", "model": model, "deliver": deliver, "frames": min(spec.frames, spec.max_frames)}
+    whole = make_plan(parse_request(asked), spec, speed)
     draft = as_draft(whole, speed)
     rest = finishing(whole, Stopped("x", "id", draft.stop_after or 0), speed)
     assert draft.stop_after == pytest.approx(DRAFT_SHARE * steps_of(whole), abs=0.5)

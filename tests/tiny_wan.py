@@ -44,14 +44,14 @@ def tiny_wan(spec: ModelSpec) -> Any:
     torch.manual_seed(0)
     encoder = UMT5EncoderModel(UMT5Config(vocab_size=len(WORDS), d_model=TEXT_DIM, d_kv=16, d_ff=48, num_layers=1))
     vae, scheduler = _autoencoder(spec), UniPCMultistepScheduler(**SCHEDULER)
-    parts = {"tokenizer": _tokenizer(), "text_encoder": encoder.bfloat16(), "vae": vae, "scheduler": scheduler}
+    parts = {"tokenizer": tokenizer(), "text_encoder": encoder.bfloat16(), "vae": vae, "scheduler": scheduler}
     channels = {"in_channels": vae.config.z_dim, "out_channels": vae.config.z_dim}
     if spec.pipeline == "WanVACEPipeline":
         # The masked video twice, what is given and what is made, and the mask of 8×8 pixels.
         vace = {"vace_layers": [0], "vace_in_channels": 2 * vae.config.z_dim + 64}
-        transformer = _awake(WanVACETransformer3DModel(num_layers=2, **BLOCKS, **channels, **vace))
+        transformer = awake(WanVACETransformer3DModel(num_layers=2, **BLOCKS, **channels, **vace))
         return WanVACEPipeline(**parts, transformer=transformer)
-    transformer = _awake(WanTransformer3DModel(num_layers=2, **BLOCKS, **channels))
+    transformer = awake(WanTransformer3DModel(num_layers=2, **BLOCKS, **channels))
     return WanPipeline(**parts, transformer=transformer, expand_timesteps=spec.side_stride == 16)
 
 
@@ -66,7 +66,7 @@ def _autoencoder(spec: ModelSpec) -> AutoencoderKLWan:
     )
 
 
-def _awake(transformer: Any) -> Any:
+def awake(transformer: Any) -> Any:
     """Make a random transformer answer to its conditions: what starts at zero would not."""
     for parameter in transformer.parameters():
         if parameter.ndim > 1:
@@ -74,7 +74,7 @@ def _awake(transformer: Any) -> Any:
     return transformer.bfloat16()
 
 
-def _tokenizer() -> PreTrainedTokenizerFast:
+def tokenizer() -> PreTrainedTokenizerFast:
     core = Tokenizer(WordLevel({word: index for index, word in enumerate(WORDS)}, unk_token="<unk>"))
     core.pre_tokenizer = pre_tokenizers.Whitespace()
     core.post_processor = TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])

@@ -61,6 +61,7 @@ class Chain:
                 if segment.prompt not in texts:
                     texts[segment.prompt] = text(family, alone)
                 # Stopped between two parts, it ends with the one before.
+                read.made = [each.latents for each in self.samples]
                 with suppress(*[Cancelled] if number else []):
                     sample = family.run_segment(alone, segment, texts[segment.prompt], read, steps, steps.over)
             if sample is None or (number and sample.steps_done < sample.steps):

@@ -27,11 +27,12 @@ AT_ONCE = 8
 class Reader:
     """Reads excerpts of clips, and of the latents of takes, at the size and rate of a plan; each once.
 
-    `before` are the frames of the segment that was made last.
+    `before` are the frames of the segment that was made last, `made` the latents of all that are made.
     """
 
     def __init__(self, plan: Plan, codec: "Callable[[], Codec]") -> None:
         self.before: Pixels | None = None
+        self.made: Sequence[Latents] = ()
         self._plan = plan
         self._codec = codec
         self._read: dict[Excerpt, Pixels] = {}

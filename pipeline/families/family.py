@@ -1,6 +1,6 @@
 """What every family of models can do for a backend, and what it gives back."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -19,6 +19,15 @@ from pipeline.planning.segments import Segment
 OnStep = Callable[[int, int, Pixels], None]
 Read = Callable[[Excerpt], Pixels]
 TextEmbeds = Mapping[str, Tensor | None]
+
+
+class Source(Protocol):
+    """What a segment is made from: excerpts, which are read, and the latents of the segments that are `made`."""
+
+    made: Sequence[Latents]
+
+    def __call__(self, excerpt: Excerpt, /) -> Pixels:
+        """Return the frames of an excerpt (frames, height, width, 3) at the size of the plan."""
 
 
 @dataclass(frozen=True)
@@ -52,10 +61,9 @@ class Family(Protocol):
         """Encode the prompt, and what guidance steers away from, as arguments of the pipeline's call."""
 
     def run_segment(
-        self, plan: Plan, segment: Segment, text: TextEmbeds, read: Read, on_step: OnStep, cancelled: IsCancelled
+        self, plan: Plan, segment: Segment, text: TextEmbeds, read: Source, on_step: OnStep, cancelled: IsCancelled
     ) -> Sample:
         """Denoise one segment; when cancelled, stop after the step and return what the model had by then.
 
-        `read` returns the frames of an excerpt (frames, height, width, 3) at the size of the plan. A plan that resumes
-        a take goes on after its last step, to the same latents as without a stop.
+        A plan that resumes a take goes on after its last step, to the same latents as without a stop.
         """

@@ -32,14 +32,17 @@ def chain(segment: Segment, spec: ModelSpec, number: int = 0) -> tuple[tuple[Seg
         follows = overlap if index else segment.follows
         frames = min(size, segment.frames - start)
         pins = tuple(_pins(segment, start, follows, frames))
-        chunks.append(replace(segment, frames=frames, pins=pins, follows=follows))
+        chunks.append(
+            replace(segment, frames=frames, pins=pins, follows=follows, remembers=bool(index and not overlap))
+        )
         parts.append(Made(follows, frames - follows, matched=bool(follows), segment=number + index))
     return tuple(chunks), tuple(parts)
 
 
 def told(chunks: tuple[Segment, ...]) -> str:
     """Say how a long take is made."""
-    return f"Made in {len(chunks)} parts, each going on from the last {chunks[-1].follows} frames of the one before."
+    before = f"the last {chunks[-1].follows} frames of the one" if chunks[-1].follows else "what it remembers of those"
+    return f"Made in {len(chunks)} parts, each going on from {before} before."
 
 
 def _pins(segment: Segment, start: int, follows: int, frames: int) -> Iterator[Pin]:

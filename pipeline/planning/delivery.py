@@ -1,6 +1,7 @@
 """How a take comes to the size of its file: in two passes, straight at twice the size, or by a plain resize."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 from pipeline.frames import denoise_flops, latent_shape, scale_to
 from pipeline.model_spec import ModelSpec
@@ -29,6 +30,23 @@ class Pass:
     size: Size
     levels: tuple[float, ...]
 
+    def tokens(self, spec: ModelSpec, frames: int) -> int:
+        """Return the latent tokens of so many frames."""
+        width, height = self.size
+        latents, rows, columns = latent_shape(frames, height, width, spec.frame_grid, spec.side_stride * spec.patch)
+        return latents * rows * columns
+
+
+@dataclass(frozen=True)
+class Stage(Pass):
+    """A pass that also sees what the model remembers, so many tokens at every step."""
+
+    remembered: int
+
+    def tokens(self, spec: ModelSpec, frames: int) -> int:
+        """Return the latent tokens of so many frames, and of what is remembered."""
+        return super().tokens(spec, frames) + self.remembered
+
 
 def deliver(lines: int | None, size: Size, start: float, spec: ModelSpec) -> Delivery:
     """Bring a take of a size to so many lines, None as made; `start` is the noise level that its denoising begins at.
@@ -51,7 +69,9 @@ def deliver(lines: int | None, size: Size, start: float, spec: ModelSpec) -> Del
 
 
 def passes_of(spec: ModelSpec, segment: Segment, steps: int, made: Size, first_pass: Size | None) -> tuple[Pass, ...]:
-    """Return the one or two denoisings that make a segment."""
+    """Return the denoisings that make a segment: one, two, or those of a pyramid."""
+    if spec.pyramid > 1:
+        return tuple(_stages(spec, segment, steps, made))
     first = Pass(first_pass or made, tuple(spec.levels_from(segment.start, steps)))
     if first_pass is None or spec.upsampler is None:
         return (first,)
@@ -63,24 +83,32 @@ def steps_between(passes: tuple[Pass, ...], first: int, last: int | None) -> tup
     left, before = [], 0
     for each in passes:
         levels = each.levels[max(first - before, 0) : None if last is None else max(last - before, 0)]
-        left.append(Pass(each.size, levels))
+        left.append(replace(each, levels=levels))
         before += len(each.levels)
     return tuple(left)
-
-
-def tokens_of(spec: ModelSpec, frames: int, size: Size) -> int:
-    """Return the latent tokens of a pass."""
-    width, height = size
-    latents, rows, columns = latent_shape(frames, height, width, spec.frame_grid, spec.side_stride * spec.patch)
-    return latents * rows * columns
 
 
 def passes_flops(spec: ModelSpec, frames: int, passes: tuple[Pass, ...], guidance_scale: float) -> float:
     """Return the operations of all denoisings of so many frames."""
     return sum(
-        denoise_flops(spec.network, tokens_of(spec, frames, each.size), len(each.levels), guidance_scale)
-        for each in passes
+        denoise_flops(spec.network, each.tokens(spec, frames), len(each.levels), guidance_scale) for each in passes
     )
+
+
+def _stages(spec: ModelSpec, segment: Segment, steps: int, made: Size) -> Iterator[Stage]:
+    """Yield the stages of a pyramid; what has nothing to remember is made in twice the steps.
+
+    Their levels are shares of a stage each: what noise they stand for, only its scheduler knows.
+    """
+    count = steps // spec.pyramid * (1 if segment.remembers else 2)
+    levels = tuple(1 - step / count for step in range(count))
+    columns, rows = (-(-side // (spec.side_stride * spec.patch)) for side in made)
+    remembered = sum(
+        -(-frames // times) * -(-rows // times) * -(-columns // times)
+        for frames, times in zip(spec.memory, (1, 2, 4), strict=True)
+    )
+    for stage in reversed(range(spec.pyramid)):
+        yield Stage((made[0] >> stage, made[1] >> stage), levels, remembered)
 
 
 def _resized(lines: int | None, delivery: Delivery) -> Delivery:

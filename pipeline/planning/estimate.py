@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pipeline.frames import LEAD, decode_windows
 from pipeline.memory import SAYS, Placement, Policy, Work
 from pipeline.model_spec import ModelSpec
-from pipeline.planning.delivery import Pass, passes_flops, tokens_of
+from pipeline.planning.delivery import Pass, passes_flops
 from pipeline.planning.speed import MARGINS, Amounts, Speed
 
 # What the work of several makings is added up from.
@@ -66,7 +66,7 @@ class Making:
     def work(self, spec: ModelSpec) -> Work:
         """Return what its largest pass is to a model at once."""
         upsampler = spec.upsampler.memory_mb if spec.upsampler and len(self.passes) > 1 else 0
-        return Work(tokens_of(spec, self.frames, self.size), self.size[0] * self.size[1], upsampler)
+        return Work(self.passes[-1].tokens(spec, self.frames), self.size[0] * self.size[1], upsampler)
 
 
 def default_speed(spec: ModelSpec) -> Speed:

@@ -36,7 +36,8 @@ class Segment:
 
     `strength` is the noise level 0..1 at which its source is taken up; a rolled one has no first frame: its latents
     are turned in time at each step (Mobius, arXiv 2502.20307), and it ends where it begins. So many of its first
-    frames as it `follows` are the last ones of the segment before.
+    frames as it `follows` are the last ones of the segment before; one that `remembers` is made from the latents of all
+    those before.
     """
 
     prompt: str
@@ -46,6 +47,7 @@ class Segment:
     strength: float = 1.0
     rolled: bool = False
     follows: int = 0
+    remembers: bool = False
 
     @property
     def start(self) -> float:
@@ -119,7 +121,7 @@ def joins_of(timeline: Sequence[Part], segments: Sequence[Segment]) -> tuple[int
 
 def _joined(before: Part, after: Part, segments: Sequence[Segment]) -> bool:
     if isinstance(after, Made):
-        return after.start > 0
+        return after.start > 0 or segments[after.segment].remembers
     if isinstance(before, Kept):
         return False
     return any(pin.frame >= before.start + before.frames for pin in segments[before.segment].pins)

@@ -37,9 +37,11 @@ def seconds_range(spec: ModelSpec, task: str) -> Range:
 
     What is made in parts goes on to its own limit, a minute.
     """
-    own = spec.frame_grid / spec.fps
-    step = next((step for step in ROUND_SECONDS if step * spec.fps % spec.frame_grid == 0), own)
-    whole, most = (spec.max_frames - 1) / spec.fps, (spec.most_frames(task) - 1) / spec.fps
+    grid = spec.chunks.frames if spec.chunks and spec.remembers else spec.frame_grid
+    own = grid / spec.fps
+    step = next((step for step in ROUND_SECONDS if step * spec.fps % grid == 0), own)
+    ends = 0 if spec.remembers else 1
+    whole, most = (spec.max_frames - ends) / spec.fps, (spec.most_frames(task) - ends) / spec.fps
     longest = most if most > whole else min(LONGEST_SECONDS, whole)
     return max(SHORTEST_SECONDS, step), longest // step * step, step
 
@@ -47,4 +49,4 @@ def seconds_range(spec: ModelSpec, task: str) -> Range:
 def own_seconds(spec: ModelSpec, task: str) -> float:
     """Return the length that a model makes by itself, as far as the slider goes."""
     least, most, _ = seconds_range(spec, task)
-    return min(max((spec.frames - 1) / spec.fps, least), most)
+    return min(max((spec.frames - (not spec.remembers)) / spec.fps, least), most)

@@ -1,0 +1,115 @@
+"""The rows of LTX-Video."""
+
+from pipeline.frames import Network
+from pipeline.model_spec import EVERYTHING, Chunks, ModelSpec, Parts, Upsampler, Windows
+
+LTX_SHAPES = {"landscape": (768, 512), "square": (640, 640), "portrait": (512, 768), "ultrawide": (960, 416)}
+LTX_LICENCE = "https://huggingface.co/Lightricks/LTX-Video/blob/main/LTX-Video-Open-Weights-License-0.X.txt"
+# The levels that the 0.9.8 distilled models were taught, and those of a second pass (both model cards).
+LTX_LEVELS, LTX_EDIT_LEVELS = (1.0, 0.993, 0.987, 0.981, 0.975, 0.909, 0.725, 0.00003), (0.909, 0.725, 0.421)
+# The largest picture that their position embeddings were made for (the transformer's base_height and base_width), and
+# what the upsampler's 126 million parameters weigh.
+LTX_MAX_SIDE, LTX_UPSAMPLER_MB = 2048, 250
+LTX_STRENGTHS = {"subtle": 0.421, "mild": 0.725, "strong": 0.909}  # the authors' low, mid and high
+
+# What transformers and autoencoders of hosted models hold beside their weights was counted, tensor by tensor, on
+# networks of their sizes without values: a forward at the row's own length, and a decoding of its frames.
+LTX: tuple[ModelSpec, ...] = (
+    ModelSpec(
+        name="ltx-13b",
+        title="LTX-Video 13B",
+        repo="Lightricks/LTX-Video-0.9.8-13B-distilled",
+        family="ltx",
+        pipeline="LTXConditionPipeline",
+        licence="LTXV Open Weights",
+        licence_url=LTX_LICENCE,
+        tasks=EVERYTHING,
+        grid=32,
+        frame_grid=8,
+        windows=Windows(keep=8, context=4),
+        side_stride=32,
+        fps=24,
+        min_side=256,
+        max_side=1280,
+        frames=121,
+        max_frames=257,
+        chunks=Chunks(121, 25),
+        shapes=LTX_SHAPES,
+        shape="landscape",
+        min_steps=8,
+        steps=8,
+        max_steps=8,
+        guidance_scale=1.0,
+        max_guidance_scale=1.0,
+        levels=LTX_LEVELS,
+        edit_levels=LTX_EDIT_LEVELS,
+        strengths=LTX_STRENGTHS,
+        decode_timestep=0.05,
+        decode_noise_scale=0.025,
+        upsampler=Upsampler(
+            repo="Lightricks/ltxv-spatial-upscaler-0.9.7",
+            revision="main",
+            levels=LTX_EDIT_LEVELS,
+            adain_factor=1.0,
+            tone_map_compression_ratio=0.6,
+            max_side=LTX_MAX_SIDE,
+            memory_mb=LTX_UPSAMPLER_MB,
+        ),
+        network=Network(layers=48, width=4096, ffn=16384, text_tokens=256),
+        download_gb=38.1,
+        memory_mb=38_100,
+        parts=Parts(13.04, 4.76, 1.25, decode_kb_per_pixel=4.1),
+        memory_kb_per_token=240.0,
+        gflops_per_second=395_000.0,
+        decode_megapixels_per_second=100.0,
+    ),
+    ModelSpec(
+        name="ltx-2b",
+        title="LTX-Video 2B",
+        repo="Lightricks/LTX-Video-0.9.5",
+        weights=("Lightricks/LTX-Video", "ltxv-2b-0.9.8-distilled.safetensors"),
+        family="ltx",
+        pipeline="LTXConditionPipeline",
+        licence="LTXV Open Weights",
+        licence_url=LTX_LICENCE,
+        tasks=EVERYTHING,
+        grid=32,
+        frame_grid=8,
+        windows=Windows(keep=8, context=4),
+        side_stride=32,
+        fps=24,
+        min_side=256,
+        max_side=1280,
+        frames=121,
+        max_frames=257,
+        chunks=Chunks(121, 25),
+        shapes=LTX_SHAPES,
+        shape="landscape",
+        min_steps=8,
+        steps=8,
+        max_steps=8,
+        guidance_scale=1.0,
+        max_guidance_scale=1.0,
+        levels=LTX_LEVELS,
+        edit_levels=LTX_EDIT_LEVELS,
+        strengths=LTX_STRENGTHS,
+        decode_timestep=0.05,
+        decode_noise_scale=0.025,
+        upsampler=Upsampler(
+            repo="Lightricks/ltxv-spatial-upscaler-0.9.7",
+            revision="main",
+            levels=LTX_EDIT_LEVELS,
+            adain_factor=1.0,
+            tone_map_compression_ratio=0.0,
+            max_side=LTX_MAX_SIDE,
+            memory_mb=LTX_UPSAMPLER_MB,
+        ),
+        network=Network(layers=28, width=2048, ffn=8192, text_tokens=256),
+        download_gb=15.9,
+        memory_mb=15_900,
+        parts=Parts(1.92, 4.76, 1.25, decode_kb_per_pixel=4.1),
+        memory_kb_per_token=120.0,
+        gflops_per_second=560_000.0,
+        decode_megapixels_per_second=100.0,
+    ),
+)
