@@ -22,6 +22,7 @@ KIND, FORMAT = "storyboard", 1
 MOST_MB = 64
 # What is said beside the file, for it belongs to one take and not to the board.
 BESIDE = ("video", "remake", "frames")
+SIZE = ("width", "height")
 WITHIN = re.compile(r"data:(?:[\w.+-]+/[\w.+-]+)?(?:;(?!name=|base64,)[^;,]*)*(?:;name=([^;,]*))?;base64,", re.ASCII)
 LONGEST_NAME = 60
 # How files begin that are pictures or clips; what they are called decides nothing.
@@ -87,6 +88,13 @@ def board_of(fields: Mapping[str, Any]) -> str:
     text = json.dumps({"onetake": KIND, "version": FORMAT} | packed, indent=1, ensure_ascii=False)
     _refuse_large(len(text.encode()), "This storyboard")
     return text
+
+
+def said_over(asked: Mapping[str, Any], said: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a board asks with what is said beside it in its place: a shape in that of a size, and the reverse."""
+    given = {name: value for name, value in said.items() if value not in (None, "", [])}
+    other = {*SIZE} if "shape" in given else {"shape"} if given.keys() & SIZE else set()
+    return {name: value for name, value in asked.items() if name not in other} | given
 
 
 def kind_of(content: bytes) -> tuple[str, str]:
