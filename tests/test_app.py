@@ -133,7 +133,7 @@ def test_a_storyboard_is_made_of_its_file_and_one_of_its_cards_again(client: Cli
     assert run["plan"]["segments"][0]["pins"][0]["given"]["file"] == "red.png"
     mine = {"visitor": run["visitor"]}
     text = json.dumps(board | {"cards": [{**cards[0], "image": f"run:{run['id']}"}, {**cards[1], "prompt": "a cone"}]})
-    with pytest.raises(AppError, match="has 17 frames, and these cards make"):
+    with pytest.raises(AppError, match="has 18 frames, and these cards make 17"):
         client.predict(text, remake=2, video=f"run:{run['id']}", **small, **mine, api_name="/storyboard")
     text = text.replace(
         f"run:{run['id']}", f"data:image/png;base64,{b64encode((tmp_path / 'red.png').read_bytes()).decode()}"
@@ -156,7 +156,9 @@ def test_a_board_names_no_files_of_this_machine(client: Client, tmp_path: Path) 
         ):
             with pytest.raises(AppError, match=r"no uploaded file|names no take"):
                 client.predict(board, api_name="/storyboard")
-    for board in ("", "board.json", str(tmp_path / "red.png"), {"path": str(tmp_path / "red.png"), "meta": {}}, {}):
+    path = str(tmp_path / "red.png")
+    foreign: tuple[Any, ...] = ("", "board.json", path, {"path": path, "meta": {}}, {})
+    for board in foreign:
         with pytest.raises(AppError, match=r"no uploaded file|Give the JSON of a storyboard"):
             client.predict(board, api_name="/storyboard")
 

@@ -2,6 +2,7 @@
 
 import base64
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,7 @@ def picture(tmp_path: Path) -> Path:
 
 def test_a_board_is_one_file_and_whole_again_elsewhere(tmp_path: Path, picture: Path) -> None:
     clip = film(tmp_path / "clip.mp4", 9)
-    asked = {
+    asked: dict[str, Any] = {
         "task": "storyboard",
         "prompt": "on snow",
         "cards": [
@@ -74,7 +75,12 @@ def test_a_board_is_one_file_and_whole_again_elsewhere(tmp_path: Path, picture: 
     Path(clip).unlink()
     assert is_board(file)
     named: list[str] = []
-    again = read_board(board_text(file), tmp_path / "elsewhere", lambda source: named.append(source) or source)
+
+    def find(source: str) -> str:
+        named.append(source)
+        return source
+
+    again = read_board(board_text(file), tmp_path / "elsewhere", find)
     first, second, _ = again["cards"]
     assert Path(first["image"]).read_bytes() == picture_bytes
     assert Path(second["video"]).read_bytes() == clip_bytes
@@ -84,7 +90,7 @@ def test_a_board_is_one_file_and_whole_again_elsewhere(tmp_path: Path, picture: 
     cards = [{key: files.get(value, value) for key, value in card.items()} for card in again["cards"]]
     assert again | {"cards": cards} == asked | {
         "loras": [asked["loras"][0], {"source": "ink.safetensors", "weight": 1.0}]
-    }  # type: ignore[index]
+    }
 
 
 def test_what_lies_inside_is_known_by_its_content_and_stays_in_its_folder(tmp_path: Path, picture: Path) -> None:
@@ -180,12 +186,13 @@ def test_cards_are_put_in_copied_and_taken_out() -> None:
     assert duplicate(CARDS, 2) == Arranged((*CARDS, Slip(4.5, "c")), 3)
     assert delete(CARDS, 0) == Arranged(CARDS[1:], 0)
     assert delete(CARDS, 2) == Arranged(CARDS[:2], 1)
-    for refuse, words in (
+    refusals: tuple[tuple[Callable[[], Arranged], str], ...] = (
         (lambda: insert_after((Slip(0.0), Slip(0.25)), 0), "no room behind the card at 0 s"),
         (lambda: insert_after(tuple(Slip(float(at)) for at in range(MOST_CARDS)), 0), "which are the most"),
         (lambda: duplicate((Slip(60.0),), 0), "ends at 60 s at the latest"),
         (lambda: delete(FIRST, 0), "This is the only card"),
-    ):
+    )
+    for refuse, words in refusals:
         with pytest.raises(BadRequest, match=words):
             refuse()
 

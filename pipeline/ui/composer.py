@@ -150,7 +150,7 @@ class Composer:
         """Return the whole tab as fields of a request say; what these leave out is as it began."""
         return {
             self.told: gr.HTML("", visible=False),
-            **self.controls.fill(fields, spec),
+            **self.controls.fill(self.unshape(dict(fields)), spec),
             **self.shows(fields),
         }
 

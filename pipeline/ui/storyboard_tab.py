@@ -93,11 +93,11 @@ def reshape(asked: dict[str, Any]) -> dict[str, Any]:
 
 
 def unshape(asked: dict[str, Any]) -> dict[str, Any]:
-    """Make of cards what stands on the board; the first is chosen."""
-    cards = tuple(Slip(**card) for card in asked.get("cards", ()))
-    ends = {} if asked.get("seconds") is None else {"ends": f"{asked['seconds']:.10g}"}
-    ordered = tuple(sorted(cards, key=lambda card: card.seconds))
-    return (editing(Arranged(ordered, 0)) if ordered else {}) | ends
+    """Make of cards, and of when all ends, what stands on the board; the first card is chosen."""
+    cards = tuple(sorted((Slip(**card) for card in asked.get("cards", ())), key=lambda card: card.seconds))
+    seconds = asked.pop("seconds", None)
+    ends = {} if seconds is None else {"ends": f"{seconds:.10g}"}
+    return asked | (editing(Arranged(cards, 0)) if cards else {}) | ends
 
 
 def lacks(asked: dict[str, Any]) -> str:
