@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from pipeline.cli.boards import with_board
 from pipeline.cli.commands import make_parser
 from pipeline.cli.draft_commands import add_draft_commands
 from pipeline.cli.driving import asked_by, open_studio
@@ -15,6 +16,7 @@ from pipeline.cli.run_commands import add_run_commands
 from pipeline.cli.terminal import say
 from pipeline.errors import BadRequest, Cancelled, NotFound, OnetakeError, RunFailed
 from pipeline.library.lineage import parents_in
+from pipeline.library.storage import SOURCES
 from pipeline.plan import Plan
 from pipeline.request import parse_request
 from pipeline.settings import prepare_environment
@@ -37,7 +39,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def make(options: argparse.Namespace) -> int:
     """Make a video by the task of the command."""
     studio = open_studio(options)
-    request = parse_request({**asked_by(options), "seed": options.seed})
+    asked = {**asked_by(options), "seed": options.seed}
+    if "board" in options:
+        asked = with_board(options.board, asked, studio.settings.home / SOURCES)
+    request = parse_request(asked)
     plan, parents = studio.plan(request), parents_in(request, studio.store.run_of)
     _check_output(options.output, plan)
     studio.check_model(plan)

@@ -63,6 +63,8 @@ def as_draft(plan: Plan, speed: Speed | None = None) -> Plan:
     """Return the plan of a draft, which stops after a share of the steps and shows what the take would become."""
     if len(plan.segments) > 1:
         # Each part begins with what was finished of the one before.
+        if plan.task == "storyboard":
+            raise CannotDo("cards", "A storyboard of several shots has no draft. Make it whole.")
         longest = (get_model(plan.model).max_frames - 1) / plan.fps
         raise CannotDo("seconds", f"A take of parts has no draft. Make it whole, or ask for {longest:g} s at most.")
     total = steps_of(plan)

@@ -71,6 +71,22 @@ ASKED: dict[str, dict[str, Any]] = {
     "extend both": {"task": "extend", "video": "FILE clip.mp4", "direction": "both", "seconds": 1.0},
     "extend by parts": {"task": "extend", "video": "FILE clip.mp4", "prompt": "a ball", "seconds": 20.0},
     "in parts": {"prompt": "a ball", "seconds": 20.0},
+    "storyboard": {
+        "task": "storyboard",
+        "prompt": "on snow, by day",
+        "cards": [{"seconds": 0.0, "prompt": "a red ball = 100% round"}, {"seconds": 1.5, "prompt": "a blue cube"}],
+        "seconds": 3.0,
+    },
+    "storyboard of everything": {
+        "task": "storyboard",
+        "cards": [
+            {"seconds": 0.0, "video": "FILE clip.mp4"},
+            {"seconds": 3.5, "image": "FILE one.png", "begins": "led over"},
+            {"seconds": 5.25, "image": "FILE two.png", "prompt": "a ball, at night", "begins": "with a cut"},
+        ],
+        "fit": "pad",
+        "focus": [0.2, 0.7],
+    },
     "loop of words": {"task": "loop", "prompt": "a ball", "seconds": 1.5},
     "loop": {"task": "loop", "video": "FILE clip.mp4", "seam": "short", "range": [0.0, 1.5], "guidance_scale": 6.0},
 }  # fmt: skip

@@ -1,6 +1,7 @@
 """The app as a program meets it: it starts, answers, refuses, and gives away only what is public."""
 
 import json
+from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -117,6 +118,49 @@ def test_a_clip_is_restyled_joined_extended_and_looped(client: Client, tmp_path:
     file, run = client.predict("a ball turns", frames=9, **small, api_name="/loop")
     assert len(list(read_frames(Path(file)))) == 8
     assert run["plan"]["segments"][0]["rolled"]
+
+
+def test_a_storyboard_is_made_of_its_file_and_one_of_its_cards_again(client: Client, tmp_path: Path) -> None:
+    Image.new("RGB", (64, 64), "red").save(tmp_path / "red.png")
+    small = {"width": 64, "height": 64, "steps": 2, "seed": 7}
+    cards: list[dict[str, Any]] = [
+        {"seconds": 0, "prompt": "a red ball", "image": handle_file(tmp_path / "red.png")},
+        {"seconds": 1, "prompt": "a blue cube", "begins": "with a cut"},
+    ]
+    board = {"onetake": "storyboard", "cards": cards, "seconds": 2}
+    file, run = client.predict(board, **small, api_name="/storyboard")
+    assert [segment["prompt"] for segment in run["plan"]["segments"]] == ["a red ball", "a blue cube"]
+    assert run["plan"]["segments"][0]["pins"][0]["given"]["file"] == "red.png"
+    mine = {"visitor": run["visitor"]}
+    text = json.dumps(board | {"cards": [{**cards[0], "image": f"run:{run['id']}"}, {**cards[1], "prompt": "a cone"}]})
+    with pytest.raises(AppError, match="has 18 frames, and these cards make 17"):
+        client.predict(text, remake=2, video=f"run:{run['id']}", **small, **mine, api_name="/storyboard")
+    text = text.replace(
+        f"run:{run['id']}", f"data:image/png;base64,{b64encode((tmp_path / 'red.png').read_bytes()).decode()}"
+    )
+    (tmp_path / "board.json").write_text(text, "utf-8")
+    asked = {"remake": 2, "video": run["link"], **small, **mine}
+    again, remade = client.predict(handle_file(tmp_path / "board.json"), **asked, api_name="/storyboard")
+    assert (remade["plan"]["segments"][0]["prompt"], len(remade["plan"]["segments"])) == ("a cone", 1)
+    assert remade["parents"] == [{"run": run["id"], "how": "remade from"}]
+    assert len(list(read_frames(Path(again)))) == len(list(read_frames(Path(file))))
+
+
+def test_a_board_names_no_files_of_this_machine(client: Client, tmp_path: Path) -> None:
+    Image.new("RGB", (64, 64), "red").save(tmp_path / "red.png")
+    for source in (str(tmp_path / "red.png"), f"/gradio_api/file={tmp_path / 'red.png'}", "red.png", "http://[::1]/x"):
+        card = {"seconds": 0, "image": source}
+        for board in (
+            {"onetake": "storyboard", "cards": [card]},
+            json.dumps({"onetake": "storyboard", "cards": [card]}),
+        ):
+            with pytest.raises(AppError, match=r"no uploaded file|names no take"):
+                client.predict(board, api_name="/storyboard")
+    path = str(tmp_path / "red.png")
+    foreign: tuple[Any, ...] = ("", "board.json", path, {"path": path, "meta": {}}, {})
+    for board in foreign:
+        with pytest.raises(AppError, match=r"no uploaded file|Give the JSON of a storyboard"):
+            client.predict(board, api_name="/storyboard")
 
 
 def test_a_lora_reaches_the_run_and_its_recipe(client: Client, tmp_path: Path) -> None:

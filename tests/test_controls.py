@@ -1,14 +1,19 @@
 """What the page puts back into its controls makes the same take again."""
 
 import asyncio
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import gradio as gr
 import pytest
 from asked import ASKED, Find, made, unpriced, write_files
 from gradio.components.base import Component
+from gradio.utils import get_upload_folder
 
+from pipeline.errors import BadRequest
 from pipeline.model_spec import ModelSpec
 from pipeline.models import EMBEDDED, MODELS, get_model
 from pipeline.plan import Plan, make_plan
@@ -21,6 +26,7 @@ from pipeline.ui.extend_tab import build_extend_tab
 from pipeline.ui.join_tab import build_join_tab
 from pipeline.ui.restyle_tab import build_restyle_tab
 from pipeline.ui.rows import Rows
+from pipeline.ui.storyboard_tab import arranged, build_storyboard_tab
 from pipeline.ui.text_tab import build_text_tab
 
 SENTENCE: dict[str, Any] = {"task": "text", "prompt": "a red ball"}
@@ -72,15 +78,18 @@ def build_tabs() -> tuple[Composer, ...]:
         rows = Rows(MODELS, EMBEDDED)
         with gr.Blocks(), gr.Tabs():
             begun = (build_text_tab(rows), build_animate_tab(rows), build_restyle_tab(rows))
-            return *begun, *build_join_tab(rows), build_extend_tab(rows)
+            return *begun, *build_join_tab(rows), build_extend_tab(rows), build_storyboard_tab(rows)[0]
 
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(lambda: asyncio.run(build())).result()
 
 
 @pytest.fixture(scope="module")
-def files(tmp_path_factory: pytest.TempPathFactory) -> Find:
-    return write_files(tmp_path_factory.mktemp("given"))
+def files() -> Iterator[Find]:
+    """Files as a page has them: where Gradio took them in."""
+    Path(get_upload_folder()).mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=get_upload_folder()) as folder:
+        yield write_files(Path(folder))
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +99,11 @@ def tabs() -> dict[str, Composer]:
 
 
 # What the page has no field for.
-LEFT_OUT = {"animate everything": ("at",), "restyle a part": ("focus",)}
+LEFT_OUT = {
+    "animate everything": ("at",),
+    "restyle a part": ("focus",),
+    "storyboard of everything": ("fit", "focus"),
+}
 
 
 @pytest.mark.parametrize("name", ASKED)
@@ -118,6 +131,33 @@ def test_a_tab_that_is_filled_in_keeps_nothing_of_what_was_there(tabs: dict[str,
         begun = {part: part.value or "" for part in plain}
         assert {part: value(shown[part]) or "" for part in begun} == begun | {composer.prompt: "a ball"}
         assert all(shown[part] is None for part in composer.inputs if isinstance(part, gr.File | gr.Image))
+
+
+def test_a_card_is_what_stands_in_its_fields(tabs: dict[str, Composer], files: Find, tmp_path: Path) -> None:
+    composer = tabs["storyboard"]
+    shown = composer.fill({"cards": [{"seconds": 0.0, "prompt": "a"}, {"seconds": 2.0, "prompt": "b"}]}, EMBEDDED)
+    values: dict[Component, Any] = {part: value(shown[part]) for part in composer.inputs}
+
+    def cards(**changed: Any) -> Any:
+        changes: dict[Component, Any] = {composer.own[name]: given for name, given in changed.items()}
+        return composer.read({**values, **changes}, "")["cards"]
+
+    assert cards() == [{"seconds": 0.0, "prompt": "a"}, {"seconds": 2.0, "prompt": "b"}]
+    assert cards(words="c", at="3,5", begins="led over") == [
+        {"seconds": 2.0, "prompt": "b"},
+        {"seconds": 3.5, "prompt": "c", "begins": "led over"},
+    ]
+    assert cards(chosen="1", words="") == [{"seconds": 0.0, "prompt": "a"}, {"seconds": 0.0}]
+    clip = files("FILE clip.mp4")
+    assert cards(chosen="1", at="2", words="b", given=clip)[1] == {"seconds": 2.0, "prompt": "b", "video": clip}
+    assert composer.missing({**values, composer.own["words"]: ""}).startswith("The card at 0 s is empty")
+    with pytest.raises(BadRequest, match="is no time in seconds"):
+        cards(at="soon")
+    # In a tab that was never opened the fields of a card say nothing, and those of a page are believed no path.
+    assert arranged({"cards": values[composer.own["cards"]]}).cards[1].prompt == "b"
+    (elsewhere := tmp_path / "clip.mp4").write_bytes(Path(clip).read_bytes())
+    with pytest.raises(BadRequest, match=r"clip\.mp4 is no uploaded file"):
+        cards(cards=f'[{{"seconds": 2, "video": "{elsewhere}"}}, {{"seconds": 0}}]')
 
 
 @pytest.mark.parametrize("spec", MODELS, ids=lambda spec: str(spec.name))

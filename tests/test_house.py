@@ -57,7 +57,7 @@ WITHOUT_TORCH = (
     ),
     *("planning.speed", "planning.strengths", "planning.words", "plan", "variations"),
     *("quota", "history", "countdown", "library.storage", "store", "queue.job", "queue.ledger", "queue.turns", "jobs"),
-    *("sheet", "recipes.links", "recipes.recipe", "recipes.recovered"),
+    *("sheet", "recipes.links", "recipes.recipe", "recipes.recovered", "recipes.boards", "recipes.cards"),
     *("cli.commands", "cli.model_commands", "cli.draft_commands", "cli.run_commands", "__main__"),
 )
 FOREIGN_TO_MOST = {"gradio": ("pipeline/ui/", "app.py"), "torch": ("pipeline/families/", "pipeline/tabletop/")}

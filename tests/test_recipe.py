@@ -36,7 +36,8 @@ def test_a_recipe_makes_the_same_plan_and_says_the_same_again(name: str, files: 
     }
 
 
-@pytest.mark.parametrize("name", ASKED)
+# Storyboards are younger than plans that keep what was asked.
+@pytest.mark.parametrize("name", [name for name in ASKED if not name.startswith("storyboard")])
 def test_a_plan_of_before_is_made_again_too(name: str, files: Find) -> None:
     plan = made(ASKED[name], files)
     opened = open_recipe(recipe_of(replace(plan, said={})))

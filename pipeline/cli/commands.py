@@ -19,6 +19,8 @@ examples:
   python -m pipeline loop clip.mp4 --seam long
   python -m pipeline loop --prompt "a red ball turns on grass"
   python -m pipeline extend clip.mp4 "the ball rolls on" --seconds 3 --direction backward
+  python -m pipeline storyboard board.json -o board.mp4
+  python -m pipeline storyboard board.json --remake 2 --video run:ID
   python -m pipeline text "a red ball bounces on snow" --lora ink.safetensors=0.8 --lora user/name
   python -m pipeline drafts "a {red|blue} ball bounces on snow" --seeds 4
   python -m pipeline finish ID
@@ -48,7 +50,7 @@ def make_parser() -> tuple[argparse.ArgumentParser, Any]:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for add in (_add_text, _add_animate, _add_restyle, _add_transition, _add_loop, _add_extend):
+    for add in (_add_text, _add_animate, _add_restyle, _add_transition, _add_loop, _add_extend, _add_storyboard):
         add(commands)
     return parser, commands
 
@@ -132,6 +134,23 @@ def _add_extend(commands: Any) -> None:
     command.add_argument("--direction", choices=("forward", "backward", "both"), help="after its end, if left out")
     _add_fitting(command)
     _add_making(command, "extend", ("video", "direction", "fit", "focus"))
+
+
+def _add_storyboard(commands: Any) -> None:
+    command = commands.add_parser(
+        "storyboard",
+        help="make a take from cards along a timeline",
+        description="Make a take from cards along a timeline. Spacing is timing: close cards cut, gaps are led over.",
+    )
+    command.add_argument(
+        "board", metavar="FILE", type=Path,
+        help="the cards: a .json file exported from the page, or written by hand, with files beside it",
+    )  # fmt: skip
+    command.add_argument("--prompt", metavar="TEXT", help="what is said with every card")
+    command.add_argument("--remake", metavar="N", type=int, help="make only this card again, counted from 1")
+    command.add_argument("--video", metavar="VIDEO", help="the take that was made of these cards, for --remake")
+    _add_fitting(command)
+    _add_making(command, "storyboard", ("video", "remake", "fit", "focus"))
 
 
 def _add_fitting(command: Any) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from pipeline.errors import NotFound
 from pipeline.library.runs import Run
-from pipeline.request import Request, sources_of
+from pipeline.request import Request, StoryboardRequest, sources_of
 from pipeline.visitors import Parent
 
 # Of a long history, the generations and the runs of each that fit under a stage.
@@ -25,6 +25,8 @@ DESCENDS = {
     "extend": "extended from",
     "storyboard": "put together from",
 }
+# What one card of it was made again in.
+REMADE = "remade from"
 
 
 @dataclass(frozen=True)
@@ -68,5 +70,11 @@ def _is_seen(run_id: str, see: Callable[[str], object]) -> bool:
 
 def parents_in(request: Request, run_of: Callable[[str], Run | None]) -> tuple[Parent, ...]:
     """Return the runs that a request was given, each once; `run_of` tells which run a file is."""
-    runs = [run_of(path) for path in sources_of(request)]
-    return tuple(Parent(run_id, DESCENDS[request.task]) for run_id in dict.fromkeys(run.id for run in runs if run))
+    before = request.video if isinstance(request, StoryboardRequest) else None
+    runs = [
+        (run, REMADE if path == before else DESCENDS[request.task])
+        for path in sources_of(request)
+        if (run := run_of(path))
+    ]
+    hows = {run.id: how for run, how in reversed(runs)}
+    return tuple(Parent(run_id, hows[run_id]) for run_id in dict.fromkeys(run.id for run, _ in runs))

@@ -11,7 +11,7 @@ from pipeline.model_spec import MOST_SECONDS, ModelSpec
 from pipeline.planning.extending import overlap_of
 from pipeline.planning.given_clip import Clip, given_clip, silent
 from pipeline.planning.lengths import within
-from pipeline.planning.pins import Given
+from pipeline.planning.pins import Given, given_in
 from pipeline.planning.segments import Kept, Layout
 from pipeline.planning.shots import Shot, made_of_shots
 from pipeline.request import Card, StoryboardRequest
@@ -43,10 +43,14 @@ class Beat:
 
 @dataclass(frozen=True)
 class Board:
-    """What cards come to: the parts of a take in their order, where each card begins in it, and its frames."""
+    """What cards come to: the parts of a take in their order, where each card begins in it, and its frames.
+
+    Those that are `led` over to come out of what is before them; the others begin with a cut.
+    """
 
     parts: tuple[Shot | Kept, ...]
     starts: Mapping[int, int]
+    led: frozenset[int] = frozenset()
 
     @property
     def frames(self) -> int:
@@ -66,6 +70,28 @@ class Board:
                 return first, part
             first += part.frames
         return None
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a card stands in a take, from and to in seconds; it is `led` over to, or begins with a cut."""
+
+    start: float
+    end: float
+    led: bool
+
+
+def standing(request: StoryboardRequest, spec: ModelSpec) -> tuple[Standing, ...]:
+    """Return where cards stand, in the order of their times; raise BadRequest for what cannot be laid out."""
+    cards = sorted(request.cards, key=lambda card: card.seconds)
+    beats, _ = _beats(request, cards, spec, given_in(request))
+    board = _laid(beats, _end(request, beats, spec), spec)
+    starts = [board.starts[number] for number in range(len(cards))]
+    ends = [*starts[1:], board.frames]
+    return tuple(
+        Standing(start / spec.fps, end / spec.fps, number in board.led)
+        for number, (start, end) in enumerate(zip(starts, ends, strict=True))
+    )
 
 
 def storyboard(request: StoryboardRequest, spec: ModelSpec, given: Mapping[str, Given]) -> Layout:
@@ -117,7 +143,7 @@ def _end(request: StoryboardRequest, beats: Sequence[Beat], spec: ModelSpec) -> 
 
 def _laid(beats: Sequence[Beat], end: int, spec: ModelSpec) -> Board:
     """Lay beats out one after the other: what is shown stands where it can, and shots are made between."""
-    parts, starts, at = list[Shot | Kept](), dict[int, int](), 0
+    parts, starts, led, at = list[Shot | Kept](), dict[int, int](), set[int](), 0
     first = beats[0]
     if first.shown and first.frame and first.joins(first.frame, spec.fps):
         lead_in = _shot(replace(first, shown=None, is_clip=False), None, first, first.frame, spec)
@@ -126,6 +152,7 @@ def _laid(beats: Sequence[Beat], end: int, spec: ModelSpec) -> Board:
     for beat, following in zip(beats, [*beats[1:], None], strict=True):
         # A picture that was led to is the last frame of what led there.
         starts[beat.card] = at - bool(joined and beat.picture)
+        led |= {beat.card} if joined else set()
         if beat.is_clip and beat.shown:
             room = (following.frame if following else end) - at
             parts.append(Kept(replace(beat.shown, frames=min(beat.shown.frames, max(room, 1)))))
@@ -139,7 +166,7 @@ def _laid(beats: Sequence[Beat], end: int, spec: ModelSpec) -> Board:
         behind = parts[-1] if parts and (beat.is_clip or joined) else None
         shot = _shot(beat, behind, following if leads else None, gap, spec)
         parts, at, joined = [*parts, shot], at + shot.frames, leads
-    return Board(tuple(parts), starts)
+    return Board(tuple(parts), starts, frozenset(led))
 
 
 def _shot(beat: Beat, behind: Shot | Kept | None, ahead: Beat | None, gap: int, spec: ModelSpec) -> Shot:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 from pipeline.errors import BadRequest
 from pipeline.recipes.recipe import (
@@ -34,9 +34,12 @@ OF_OTHERS = ("view", "deep_link", "session_hash", "embed", "footer", "logs", "la
 LISTED = 5
 NUMBER = re.compile(r"-?(?:\d{1,24}(?:\.\d{0,24})?|\.\d{1,24})(?:e-?\d{1,3})?", re.ASCII)
 STILL = re.compile(r"([^=]+)=(.+?)(?:@([\d.]+))?", re.DOTALL)
+CARD = re.compile(r"([^=~@]+)(?:~(cut|led))?(?:@(image|video):([^=]+))?=(.*)", re.DOTALL)
+BEGINS = {"cut": "with a cut", "led": "led over"}
 ASKS = {**EXPECTED, "size": "a width and a height, such as 160x96", "level": EXPECTED["strength"]} | {
     "guidance": EXPECTED["guidance_scale"],
     "lora": "a file's name or a Hub id, with a weight such as user/name=0.8",
+    "card": "a time in seconds and words, such as 2=a red ball or 2~cut@image:ball.png=a red ball",
     "v": "a whole number",
 }
 
@@ -102,6 +105,7 @@ def _written(recipe: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         "size": [f"{size['width']}x{size['height']}"] if "width" in size else [],
         "frames": [str(frames)] if frames else [],
         "at": [_still(still) for still in recipe.get("at", ())],
+        "card": [_card(card) for card in recipe.get("cards", ())],
         "range": ["..".join(map(_number, recipe["range"]))] if "range" in recipe else [],
         "focus": [",".join(map(_number, recipe["focus"]))] if "focus" in recipe else [],
         "lora": [f"{lora['source']}={_number(lora['weight'])}" for lora in recipe.get("loras", ())],
@@ -118,6 +122,13 @@ def _written(recipe: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 def _still(still: Mapping[str, Any]) -> str:
     kept = f"@{_number(still['strength'])}" if still.get("strength") is not None else ""
     return f"{_number(still['seconds'])}={still['image']}{kept}"
+
+
+def _card(card: Mapping[str, Any]) -> str:
+    """Write a card as its seconds, how it begins, what it shows and its words: `2~cut@image:a.png=a red ball`."""
+    begins = next((f"~{short}" for short, long in BEGINS.items() if long == card.get("begins")), "")
+    shows = next((f"@{kind}:{quote(card[kind], safe=' :@')}" for kind in ("image", "video") if card.get(kind)), "")
+    return f"{_number(card['seconds'])}{begins}{shows}={card.get('prompt', '')}"
 
 
 def _number(value: float) -> str:
@@ -213,6 +224,16 @@ def _shown_at(name: str, value: str) -> dict[str, Any]:
     return {"seconds": _real(name, match[1]), "image": match[2], **kept}
 
 
+def _on_card(name: str, value: str) -> dict[str, Any]:
+    match = CARD.fullmatch(value)
+    if match is None:
+        raise _odd(name, value)
+    seconds, begins, kind, file, words = match.groups()
+    shows = {kind: unquote(file)} if kind else {}
+    said = ({"prompt": words} if words else {}) | ({"begins": BEGINS[begins]} if begins else {})
+    return {"seconds": _real(name, seconds), **shows, **said}
+
+
 def _lora(name: str, value: str) -> dict[str, Any]:
     source, found, weight = value.rpartition("=")
     return {"source": source, "weight": _real(name, weight)} if found else {"source": value}
@@ -229,6 +250,8 @@ def _odd(name: str, value: str) -> BadRequest:
 # Every parameter, in the order in which a link has them, and how its value is read.
 READERS: Mapping[str, Callable[[str, str], Any]] = {
     **dict.fromkeys(("task", "prompt", *SOURCES), _word),
+    "card": _on_card,
+    "remake": _whole,
     "at": _shown_at,
     "strength": _strength,
     "level": _real,
@@ -249,5 +272,5 @@ READERS: Mapping[str, Callable[[str, str], Any]] = {
     "app": _version,
     "v": _whole,
 }
-MANY = ("at", "lora")
-OTHER_NAMES = {"guidance": "guidance_scale", "lora": "loras"}
+MANY = ("at", "card", "lora")
+OTHER_NAMES = {"guidance": "guidance_scale", "lora": "loras", "card": "cards"}

@@ -136,7 +136,8 @@ def _meant(plan: Plan, kept: Mapping[str, Any]) -> dict[str, Any]:
     meant: dict[str, Any] = {}
     if "width" not in kept:
         meant["width"], meant["height"] = plan.asked or (plan.width, plan.height)
-    if "frames" not in kept and not any(isinstance(part, Kept) for part in plan.timeline):
+    # Where clips or cards decide, nobody asks for frames.
+    if plan.task != "storyboard" and "frames" not in kept and not any(isinstance(part, Kept) for part in plan.timeline):
         meant |= {} if any(segment.source for segment in plan.segments) else {"frames": plan.num_frames}
     if plan.task == "restyle" and isinstance(kept.get("strength", "mild"), str):
         meant["level"] = plan.segments[0].strength

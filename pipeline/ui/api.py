@@ -10,6 +10,7 @@ from pydantic.fields import FieldInfo
 from pipeline.asked import FittedRequest
 from pipeline.request import SOURCES, TASKS, RestyleRequest
 from pipeline.ui.answers import MADE, Caller
+from pipeline.ui.boards import asked_of
 from pipeline.ui.endpoints import REQUEST, VISITOR, described, in_plain_words
 from pipeline.ui.house import House
 from pipeline.ui.received import File, received
@@ -30,6 +31,7 @@ TOOLS: Mapping[str, str] = {
     "transition": "make_transition",
     "loop": "make_loop",
     "extend": "extend_video",
+    "storyboard": "storyboard_video",
 }
 TELLS: Mapping[str, str] = {
     "text": "Make a video from a sentence.",
@@ -38,7 +40,13 @@ TELLS: Mapping[str, str] = {
     "transition": "Make two clips into one, however unlike they are.",
     "loop": "Make a clip that ends where it begins, from a clip or from words.",
     "extend": "Let a clip go on after its end, or begin earlier.",
+    "storyboard": """Make a take from cards along a timeline, each with words, a picture or a clip.
+
+Spacing is timing: from a card that is 1 s away or more the model leads over, to a closer one there is a cut. One card
+is made again by its number, with the take that was made before.""",
 }
+# What is given in place of a field: a storyboard brings its cards as they are exported.
+IN_PLACE = {"cards": Parameter("board", Parameter.POSITIONAL_OR_KEYWORD, annotation=dict[str, Any] | str)}
 WAIT = Parameter("wait", Parameter.POSITIONAL_OR_KEYWORD, default=True, annotation=bool)
 
 
@@ -56,7 +64,8 @@ def _endpoint(house: House, task: str) -> Callable[..., Any]:
         given = {name: value for name, value in zip(names, values, strict=False) if value is not None}
         caller = Caller.of(house, given.pop("visitor", None), given.pop("request"))
         wait = given.pop("wait", True)
-        return caller.made(house.submit({"task": task} | received(given), caller.viewer), wait)
+        asked = asked_of(given) if "board" in given else received(given)
+        return caller.made(house.submit({"task": task} | asked, caller.viewer), wait)
 
     told: Callable[..., Any] = described(in_plain_words(call), TOOLS.get(task, task), TELLS[task], parameters, MADE)
     return told
@@ -67,7 +76,7 @@ def fields_of(task: str) -> list[Parameter]:
     fields = {name: field for name, field in TASKS[task].model_fields.items() if name != "task"}
     groups = (("prompt",), tuple(TASKS[task].__annotations__), tuple(FittedRequest.__annotations__))
     order = sorted(fields, key=lambda name: (not fields[name].is_required(), [name not in group for group in groups]))
-    return [_parameter(name, fields[name]) for name in order]
+    return [IN_PLACE.get(name) or _parameter(name, fields[name]) for name in order]
 
 
 def _parameter(name: str, field: FieldInfo) -> Parameter:

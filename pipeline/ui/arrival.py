@@ -13,9 +13,11 @@ from pipeline.errors import BadRequest, NotFound, OnetakeError
 from pipeline.fields import replace_files
 from pipeline.library.runs import Run
 from pipeline.models import get_model
+from pipeline.recipes.boards import is_board
 from pipeline.recipes.links import is_recipe, read_link
 from pipeline.recipes.recipe import Opened, open_recipe, recipe_in, recipe_of, recipe_of_run, without_folders
 from pipeline.store import RUN
+from pipeline.ui.boards import dropped, is_served
 from pipeline.ui.clip_field import offered
 from pipeline.ui.clips import Clip
 from pipeline.ui.desk import RUN_GONE, Desk
@@ -34,6 +36,8 @@ WITHOUT_A_FIELD = {
     "fit": "how another shape fits in",
     "focus": "where it is cropped",
     "memory": "where weights lie on a card",
+    "video": "the take before",
+    "remake": "that one of its cards was made again",
 }
 
 
@@ -73,7 +77,8 @@ class Arrival:
                 shown = self.desk.put_on_stage(run.id, key, request.session_hash, RUN_GONE)
                 what = f"{name} is a take {whose}: the page is filled in from it."
                 return shown | self._again(house.store.seen(run.id, viewer), viewer, what)
-            opened = open_recipe(recipe_in(_read(Path(path))), house.row, house.weights)
+            asked = dropped(Path(path)) if is_board(Path(path)) else recipe_in(_read(Path(path)))
+            opened = open_recipe(asked, house.row, house.weights)
         except OnetakeError as error:
             return {self.desk.doors.opened: refused(error)}
         return self._fill(opened, f"This page is filled in from {name}. {WAITS}", self._runs(viewer))
@@ -100,6 +105,9 @@ class Arrival:
         """Return what finds the files of other people's recipes: those of runs that a viewer may see, and no others."""
 
         def find(source: str) -> str | None:
+            if is_served(source):
+                # It was inside the file of a storyboard.
+                return source
             with suppress(NotFound):
                 if source.startswith(RUN):
                     return offered(self.desk.house.store.seen(source.removeprefix(RUN), viewer).file)

@@ -52,8 +52,9 @@ class Composer:
 
     `own` are the fields that only its task has, by their names in the request; `reshape` makes all values what the
     request wants, and `unshape` fields of a request what the tab shows. Of `needed`, one must be filled in
-    (`all_needed`: each; or else the prompt where `words_suffice`), or `asks` is said. `inner` are tabs inside the tab,
-    where the task is one of several; `carries` is the field that a take on the stage is carried into.
+    (`all_needed`: each; or else the prompt where `words_suffice`), or `asks` is said; `lacks` says what else is to be
+    given. `inner` are tabs inside the tab, where the task is one of several; `carries` is the field that a take on the
+    stage is carried into.
     """
 
     task: str
@@ -64,6 +65,7 @@ class Composer:
     own: Mapping[str, Input] = field(default_factory=dict)
     needed: tuple[str, ...] = ()
     asks: str = ""
+    lacks: Callable[[dict[str, Any]], str] = lambda _: ""
     reshape: Callable[[dict[str, Any]], dict[str, Any]] = dict
     unshape: Callable[[dict[str, Any]], dict[str, Any]] = dict
     all_needed: bool = False
@@ -136,15 +138,27 @@ class Composer:
 
     def read(self, values: Values, prompt: str) -> dict[str, Any]:
         """Return the fields of a request; a field of the task's own that is empty is left out."""
-        own = {name: values[part] for name, part in self.own.items() if values[part] not in (None, "")}
-        return self.reshape({"task": self.task, "prompt": prompt, **self.controls.read(values), **own})
+        return self.reshape(
+            {"task": self.task, "prompt": prompt, **self.controls.read(values), **self.own_values(values)}
+        )
+
+    def own_values(self, values: Values) -> dict[str, Any]:
+        """Return what stands in the fields that only its task has; one that is empty is left out."""
+        return {name: values[part] for name, part in self.own.items() if values[part] not in (None, "")}
 
     def fill(self, fields: Mapping[str, Any], spec: ModelSpec) -> dict[Block, Any]:
         """Return the whole tab as fields of a request say; what these leave out is as it began."""
+        return {
+            self.told: gr.HTML("", visible=False),
+            **self.controls.fill(self.unshape(dict(fields)), spec),
+            **self.shows(fields),
+        }
+
+    def shows(self, fields: Mapping[str, Any]) -> dict[Block, Any]:
+        """Return the prompt and the task's own fields as fields of a request say."""
         own = self.unshape(dict(fields))
         shown: dict[Block, Any] = {part: own.get(name, _begun(part)) for name, part in self.own.items()}
-        told: dict[Block, Any] = {self.prompt: fields.get("prompt", ""), self.told: gr.HTML("", visible=False)}
-        return {**told, **self.controls.fill(fields, spec), **shown}
+        return {self.prompt: fields.get("prompt", ""), **shown}
 
     def lost(self, fields: Mapping[str, Any], shown: Mapping[Block, Any]) -> tuple[str, ...]:
         """Return the names of fields that the tab, filled with them, cannot show."""
@@ -162,7 +176,7 @@ class Composer:
         filled = [bool(values[self.own[name]]) for name in self.needed]
         filled += [bool(self.words(values).strip())] if self.words_suffice else []
         enough = all(filled) if self.all_needed else any(filled) or not filled
-        return "" if enough else self.asks
+        return self.lacks(self.own_values(values)) if enough else self.asks
 
     def offers(self, another: bool) -> dict[Block, Any]:
         """Return the button, which says whether what it makes comes after something else."""

@@ -19,6 +19,7 @@ from pipeline.queue.job import JobView
 from pipeline.recipes.recipe import open_recipe, recipe_of
 from pipeline.sheet import Sheet, sheet_of
 from pipeline.ui import clips, details, prints
+from pipeline.ui.boards import shipped
 from pipeline.ui.clip_field import offered
 from pipeline.ui.composer import Composer, Example
 from pipeline.ui.doors import Doors
@@ -233,6 +234,8 @@ class Desk:
     def play_example(self, composer: Composer, example: Example) -> Updates:
         """Fill in an example's words and files; what else can be filled in is emptied."""
         folder = self.house.settings.assets / "examples"
+        if board := example.files.get("board"):
+            return composer.emptied() | composer.shows(shipped(folder / board))
         files: Updates = {composer.own[name]: offered(folder / file) for name, file in example.files.items()}
         return composer.emptied() | files | {composer.prompt: example.words}
 

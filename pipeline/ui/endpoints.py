@@ -35,6 +35,9 @@ MEANS: Mapping[str, str] = {
     "fit": "crop or pad, for another shape.",
     "focus": "The point to crop around, two numbers from 0 to 1, across and down.",
     "video": "A clip: run: and the id of a take, its link, or a file that was uploaded.",
+    "board": "A storyboard as the page exports it, as JSON or that file uploaded: cards, each as {seconds, prompt, "
+    "image or video, begins}, whose files are inside as data:, run: and an id, or uploaded; and other fields.",
+    "remake": "Make only this card again, counted from 1, in the take that video names.",
     "first": "The clip or picture that comes first: run: and the id of a take, its link, or an uploaded file.",
     "second": "The one that it passes into.",
     "range": "Two times in seconds: only this part is made anew, or looped.",

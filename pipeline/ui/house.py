@@ -19,9 +19,10 @@ from pipeline.model_spec import ModelSpec
 from pipeline.models import EMBEDDED, MODELS, default_model, get_model
 from pipeline.plan import Plan, make_plan
 from pipeline.planning.speed import Speed
+from pipeline.planning.storyboard import Standing, standing
 from pipeline.queue.job import Job
 from pipeline.quota import gpu_seconds
-from pipeline.request import Request, parse_request, with_sources
+from pipeline.request import Request, StoryboardRequest, parse_request, with_sources
 from pipeline.settings import Settings
 from pipeline.store import Store
 from pipeline.ui.rows import Rows
@@ -91,6 +92,12 @@ class House:
         """Check a request and turn it into a plan, at the speed measured on this machine."""
         find = partial(find_lora, settings=self.settings)
         return self._plan(with_sources(parse_request(asked), partial(self.store.find_source, viewer=viewer), find))
+
+    def standing(self, asked: dict[str, Any], viewer: Viewer) -> tuple[Standing, ...]:
+        """Return where the cards of a storyboard stand; raise BadRequest for what cannot be laid out."""
+        request = with_sources(parse_request(asked), partial(self.store.find_source, viewer=viewer))
+        spec = get_model(request.model) if request.model else self.spec
+        return standing(request, spec) if isinstance(request, StoryboardRequest) else ()
 
     def loras_to_fetch(self, asked: dict[str, Any], viewer: Viewer) -> str:
         """Return the names of a request's LoRAs that come from the Hub first, nothing where all are here."""

@@ -1,6 +1,6 @@
 """From a press of the button, or of an example, to a job."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from html import escape
@@ -19,19 +19,29 @@ from pipeline.visitors import new_key
 
 def wire_making(desk: Desk, composer: Composer) -> None:
     """Connect a tab's button and its examples."""
-    # It changes where something has to be fetched first, which is said before it is done.
-    fetching = gr.Textbox("", visible="hidden")
-    maker = Maker(desk, composer, fetching)
-    outputs = [*desk.outputs, *desk.surroundings, composer.contract, composer.refused, desk.visitor, fetching]
+    make, making = wire_maker(Maker(desk, composer, fetching()), composer.make)
+    filled = list(dict.fromkeys([*composer.filled_in, *composer.own.values()]))
+    for example in composer.examples:
+        chosen = example.chip.click(partial(desk.play_example, composer, example), None, filled, **AT_ONCE)
+        chosen.then(make, **making)
+
+
+def wire_maker(maker: "Maker", button: gr.Button) -> tuple[Callable[..., Any], dict[str, Any]]:
+    """Connect a button that makes; return what it does, and how that is called."""
+    desk, composer = maker.desk, maker.composer
+    outputs = [*desk.outputs, *desk.surroundings, composer.contract, composer.refused, desk.visitor, maker.fetching]
     lent = desk.house.settings.on_zerogpu
-    making: dict[str, Any] = {"inputs": {*composer.inputs, desk.visitor, desk.seen}, "outputs": outputs}
+    making: dict[str, Any] = {"inputs": {*maker.inputs, desk.visitor, desk.seen}, "outputs": outputs}
     making |= ON_ZEROGPU if lent else AT_ONCE
     make, fetch = (maker.make_and_stay, maker.fetch_and_stay) if lent else (maker.make, maker.fetch_and_make)
-    composer.make.click(make, **making)
-    fetching.change(fetch, **making)
-    for example in composer.examples:
-        chosen = example.chip.click(partial(desk.play_example, composer, example), None, composer.filled_in, **AT_ONCE)
-        chosen.then(make, **making)
+    button.click(make, **making)
+    maker.fetching.change(fetch, **making)
+    return make, making
+
+
+def fetching() -> gr.Textbox:
+    """Build the word that changes where something has to be fetched first, which is said before it is done."""
+    return gr.Textbox("", visible="hidden")
 
 
 @dataclass(frozen=True)
@@ -41,6 +51,11 @@ class Maker:
     desk: Desk
     composer: Composer
     fetching: gr.Textbox
+
+    @property
+    def inputs(self) -> list[Component]:
+        """Return what decides what is made."""
+        return [*self.composer.inputs]
 
     def make(self, values: dict[Component, Any], request: gr.Request) -> Updates:
         """Submit a take and have it followed; what is refused is said under the button."""

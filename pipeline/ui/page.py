@@ -9,6 +9,7 @@ from pipeline.ui.about import build_about
 from pipeline.ui.animate_tab import build_animate_tab
 from pipeline.ui.api import add_endpoints
 from pipeline.ui.arrival import wire_links
+from pipeline.ui.boarding import wire_board
 from pipeline.ui.composer import Composer
 from pipeline.ui.desk import TICK_S, Desk
 from pipeline.ui.doors import build_doors
@@ -29,6 +30,7 @@ from pipeline.ui.runs_api import add_run_endpoints
 from pipeline.ui.sheets import wire_sheets
 from pipeline.ui.shelf import Shelf, build_shelf, wire_shelf
 from pipeline.ui.stage import build_stage
+from pipeline.ui.storyboard_tab import Board, build_storyboard_tab
 from pipeline.ui.text_tab import build_text_tab
 
 
@@ -36,12 +38,13 @@ def build_page(house: House) -> gr.Blocks:
     """Return the page over the app's jobs, store and settings."""
     page = gr.Blocks(title="Onetake", analytics_enabled=False, fill_width=True)
     with page:
-        desk, shelf = _parts(house)
+        desk, shelf, board = _parts(house)
         build_about(house.settings.assets)
         wire_following(page, desk)
         for composer in desk.composers:
             _wire_contract(page, desk, composer)
             wire_making(desk, composer)
+        wire_board(page, desk, board)
         _wire_going_on(desk)
         wire_shelf(desk, shelf)
         wire_sheets(page, desk)
@@ -55,14 +58,16 @@ def build_page(house: House) -> gr.Blocks:
     return page
 
 
-def _parts(house: House) -> tuple[Desk, Shelf]:
+def _parts(house: House) -> tuple[Desk, Shelf, Board]:
     top = gr.HTML(header(house), elem_id="top")
     with gr.Column(elem_id="desk"):
         doors = build_doors()
         with gr.Tabs(elem_id="tabs") as tabs:
             rows = house.rows
             given = (build_text_tab(rows), build_animate_tab(rows), build_restyle_tab(rows))
-            composers = (*given, *build_join_tab(rows), build_extend_tab(rows))
+            joined, longer = build_join_tab(rows), build_extend_tab(rows)
+            storyboard, board = build_storyboard_tab(rows)
+            composers = (*given, *joined, longer, storyboard)
         for composer in composers:
             composer.controls.memory.visible = house.settings.device == "cuda" or bool(house.settings.space)
         stage = build_stage()
@@ -76,7 +81,7 @@ def _parts(house: House) -> tuple[Desk, Shelf]:
     # Fields that nobody sees: a `gr.State` tells of its change only to events that wait in the queue.
     listing, call, seen, pulse, troubles = (gr.Textbox("", visible="hidden") for _ in range(5))
     strips, hidden = (queue_told, queue, listing), (call, seen, pulse, troubles)
-    return Desk(house, tabs, composers, stage, top, *strips, visitor, ticker, look, *hidden, doors), shelf
+    return Desk(house, tabs, composers, stage, top, *strips, visitor, ticker, look, *hidden, doors), shelf, board
 
 
 def _wire_contract(page: gr.Blocks, desk: Desk, composer: Composer) -> None:

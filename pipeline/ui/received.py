@@ -31,7 +31,7 @@ File = Upload | str | None
 
 def received(asked: dict[str, Any]) -> dict[str, Any]:
     """Return a request with the paths of its files, all of which were uploaded, and its takes by their names."""
-    files = {name: _source(name, asked[name]) for name in SOURCES if name in asked}
+    files = {name: source_of(name, asked[name]) for name in SOURCES if name in asked}
     stills = [_still(still) for still in asked.get("at", ())]
     loras = [_lora(lora) for lora in asked.get("loras", ())]
     return asked | files | ({"at": stills} if stills else {}) | ({"loras": loras} if loras else {})
@@ -56,7 +56,7 @@ def _in_link(link: str) -> str:
 def _still(still: Any) -> dict[str, Any]:
     if not isinstance(still, dict):
         raise BadRequest("at", f"at holds {ascii(still)[:60]}: give pictures, each as {{seconds, image, strength}}.")
-    return {**still, "image": _source("at", still.get("image"))}
+    return {**still, "image": source_of("at", still.get("image"))}
 
 
 def _lora(lora: Any) -> dict[str, Any]:
@@ -65,24 +65,30 @@ def _lora(lora: Any) -> dict[str, Any]:
     source = lora.get("source")
     if isinstance(source, str) and hub_id(source) is not None:
         return lora
-    if (path := _uploaded(source)) is not None:
+    if (path := uploaded(source)) is not None:
         return {**lora, "source": path}
     raise BadRequest("loras", "The LoRA is no uploaded file. Upload it first, or give a Hub id such as user/name.")
 
 
-def _source(field: str, given: Any) -> str:
+def source_of(field: str, given: Any) -> str:
     """Return the path of an uploaded file, or a take's name; raise BadRequest for everything else."""
     if isinstance(given, str) and UPLOADED in given:
         given = {"path": unquote(given.partition(UPLOADED)[2])}
     elif isinstance(given, str) and re.match(rf"{RUN}|https?://|\?", given.strip()):
         return RUN + run_id(field, given)
-    path = _uploaded(given)
+    path = uploaded(given)
     if path is not None and not is_latents(path):
         return path
     raise BadRequest(field, f"The {field} is no uploaded file. Upload it first, or give run: and the id of a take.")
 
 
-def _uploaded(file: Any) -> str | None:
+def refuse_foreign(field: str, path: str | None) -> None:
+    """Raise BadRequest for a file that a page names, and that Gradio did not take in."""
+    if path is not None and (uploaded({"path": path}) is None or is_latents(path)):
+        raise BadRequest(field, f"{Path(path).name} is no uploaded file. Give it to its card again.")
+
+
+def uploaded(file: Any) -> str | None:
     """Return the path of a file that Gradio took in, None for all others."""
     path = file.get("path") if isinstance(file, dict) else None
     if isinstance(path, str) and Path(path).resolve().is_relative_to(Path(get_upload_folder()).resolve()):
