@@ -176,7 +176,7 @@ const sendPushed = () => {
 element.addEventListener('click', (click) => {
   const op = click.target.closest('[data-op]')?.dataset.op, card = click.target.closest('[data-card]');
   sendPushed();
-  if (op === 'import') document.querySelector('#board-import input, input#board-import')?.click();
+  if (op === 'import') document.querySelector('#storyboard [data-testid$="upload-button"]')?.click();
   else if (op === 'export') trigger('export_board', {});
   else if (op) send({op});
   else if (card && !isEnd(card) && !card.dataset.sent) send({op: 'choose', at: card.dataset.at});

@@ -53,6 +53,8 @@ def test_nothing_important_needs_scrolling_on_a_desktop(page: Page) -> None:
         ("restyle", ["Video"]),
         ("loop", ["Loop & transition"]),
         ("transition", ["Loop & transition", "Transition"]),
+        ("extend", ["Extend"]),
+        ("storyboard", ["Storyboard"]),
     ],
 )
 def test_every_tab_fits_a_desktop_and_a_phone(page: Page, task: str, tabs: list[str]) -> None:
