@@ -33,6 +33,7 @@ SIZE = (256, 256)
 SMALL: dict[str, Any] = {"prompt": "a red ball on snow", "width": 256, "height": 256, "steps": 3, "seed": 3}
 ROWS = [spec.name for spec in MODELS if spec.family == "wan"]
 # Each task that each row offers, what it is given, and the frames of the take.
+CARDS = [{"seconds": 0, "prompt": "a ball"}, {"seconds": 0.5, "prompt": "a cube", "begins": "led over"}]
 TASKS: list[tuple[str, dict[str, Any], int]] = [
     ("wan-vace", {"frames": 5}, 5),
     ("wan-vace", {"frames": 1}, 1),
@@ -40,6 +41,7 @@ TASKS: list[tuple[str, dict[str, Any], int]] = [
     ("wan-vace", {"task": "transition", "first": "one", "second": "two", "seconds": 0.5}, 11),
     ("wan-vace", {"task": "extend", "video": "one", "seconds": 0.5}, 17),
     ("wan-vace", {"task": "loop", "video": "brief", "seam": "short", "prompt": ""}, 12),
+    ("wan-vace", {"task": "storyboard", "cards": CARDS, "seconds": 1, "prompt": ""}, 17),
     ("wan-1.3b", {"frames": 9}, 9),
     ("wan-1.3b", {"task": "restyle", "video": "one", "strength": 0.8}, 9),
     ("wan-1.3b", {"task": "loop", "frames": 8}, 8),

@@ -32,7 +32,8 @@ def make(page: Page, words: str, steps: int) -> None:
 
 
 def begin(page: Page, words: str = LONG, steps: int = 100) -> None:
-    """Make a take that goes on for a while."""
+    """Make a take that goes on for a while, also where there is nothing else to do."""
+    type_into(page, "#text-seconds", "6")
     make(page, words, steps)
     page.locator(".is-preview").wait_for()
 

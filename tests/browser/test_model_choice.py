@@ -41,7 +41,7 @@ def studio(browser: Browser, tmp_path: Path) -> Iterator[Studio]:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(data)
     with running_hub(tmp_path / "served") as hub:
-        hub.seconds_each_chunk, hub.faults[GATED.repo] = 0.1, (403, "GatedRepo")
+        hub.seconds_each_chunk, hub.faults[GATED.repo] = 0.4, (403, "GatedRepo")
         with running_app(tmp_path / "home", HF_ENDPOINT=hub.url, HF_HUB_CACHE=str(tmp_path / "cache")) as server:
             page = browser.new_page()
             page.goto(server.url)
