@@ -26,7 +26,7 @@ from pipeline.planning.estimate import Estimate, Making, default_speed, estimate
 from pipeline.planning.layouts import lay_out
 from pipeline.planning.lengths import within
 from pipeline.planning.pins import Given, fit_notes, given_in
-from pipeline.planning.segments import Chunk, Kept, Layout, Part, Pin, Segment, joins_of
+from pipeline.planning.segments import Chunk, Kept, Layout, Part, Pin, Segment, joins_of, sentences_of
 from pipeline.planning.speed import Speed
 from pipeline.planning.words import prompt_notes
 from pipeline.request import ExtendRequest, Request, StoryboardRequest
@@ -98,7 +98,7 @@ class Plan:
     @property
     def prompt(self) -> str:
         """The sentences of all segments, each once."""
-        return " ".join(dict.fromkeys(segment.prompt for segment in self.segments))
+        return sentences_of(self.segments)
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -185,7 +185,7 @@ def make_plan(
     segment = layout.segment
     lines = None if request.deliver is None else int(request.deliver.removesuffix("p"))
     delivery = deliver(lines, size, segment.start, spec)
-    words = " ".join(dict.fromkeys(each.prompt for each in layout.segments))
+    words = sentences_of(layout.segments)
     steps, guidance = _effort(request, words, spec)
     loras, lora_notes = adapters_of(request.loras, words, spec)
     plan = Plan(

@@ -5,11 +5,12 @@ from collections.abc import Iterator, Mapping
 from pipeline.errors import CannotDo
 from pipeline.frames import seconds_of, snap_frames
 from pipeline.model_spec import ModelSpec
-from pipeline.planning.chunks import chain, told
-from pipeline.planning.given_clip import Clip, given_clip, sound_of
+from pipeline.planning.chunks import told
+from pipeline.planning.given_clip import given_clip, sound_of
 from pipeline.planning.lengths import within
 from pipeline.planning.pins import Given
-from pipeline.planning.segments import Kept, Layout, Made, Part, Pin, Segment
+from pipeline.planning.segments import Kept, Layout
+from pipeline.planning.shots import Shot, made_of_shots
 from pipeline.request import ExtendRequest
 
 EXTEND_SECONDS = 2.0
@@ -24,28 +25,17 @@ def extend(request: ExtendRequest, spec: ModelSpec, given: Mapping[str, Given]) 
     clip, notes = given_clip(request, request.video, spec, given[request.video], whole=True)
     overlap = overlap_of(clip.frames, spec)
     made = _made(request, overlap, spec)
-    segments, parts = list[Segment](), list[Part]()
+    before, after = clip.cut(0, overlap), clip.cut(clip.frames - overlap, overlap)
+    parts: list[Shot | Kept] = [Kept(clip.excerpt)]
     if request.direction != "forward":
-        segments.append(Segment(request.prompt, overlap + made, (Pin(made, clip.cut(0, overlap)),)))
-        parts.append(Made(0, made, matched=True))
-    parts.append(Kept(clip.excerpt))
+        parts.insert(0, Shot(request.prompt, made, tail=before))
     if request.direction != "backward":
-        after, new = _after(request, clip, (overlap, made), spec, len(segments))
-        segments, parts = [*segments, *after], [*parts, *new]
-    chained = (told(tuple(segments)),) if segments[-1].follows else ()
+        parts.append(Shot(request.prompt, made, head=after))
+    segments, timeline = made_of_shots(parts, spec)
+    chained = (told(segments),) if segments[-1].follows else ()
     notes = (*notes, *_length_notes(made, request, spec), *chained, *_sound_notes(request, given))
     sound = sound_of(request.video, clip, given) if request.direction == "forward" else None
-    return Layout(segments[0], tuple(parts), notes, sound, tuple(segments[1:]))
-
-
-def _after(
-    request: ExtendRequest, clip: Clip, length: tuple[int, int], spec: ModelSpec, number: int
-) -> tuple[tuple[Segment, ...], tuple[Part, ...]]:
-    """Return what goes on after a clip, (overlap, made) frames long, and its parts of the take."""
-    overlap, made = length
-    pin = Pin(0, clip.cut(clip.frames - overlap, overlap))
-    chunks, (first, *others) = chain(Segment(request.prompt, overlap + made, (pin,)), spec, number)
-    return chunks, (Made(overlap, first.frames - overlap, True, number), *others)
+    return Layout(segments[0], timeline, notes, sound, segments[1:])
 
 
 def overlap_of(frames: int, spec: ModelSpec) -> int:

@@ -1,6 +1,6 @@
 """What a take is made of in time: segments that are generated, what pins them down, and what is spliced around them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
@@ -110,6 +110,11 @@ class Layout:
     def segments(self) -> tuple[Segment, ...]:
         """All segments, in the order in which they are made."""
         return (self.segment, *self.further)
+
+
+def sentences_of(segments: Iterable[Segment]) -> str:
+    """Return the sentences of segments, each once."""
+    return " ".join(dict.fromkeys(segment.prompt for segment in segments))
 
 
 def joins_of(timeline: Sequence[Part], segments: Sequence[Segment]) -> tuple[int, ...]:

@@ -1,4 +1,4 @@
-"""What is made between two points of a storyboard: out of something, towards something, on a model's grid."""
+"""What is made around or between clips and pictures: out of something, towards something, on a model's grid."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -13,16 +13,16 @@ from pipeline.planning.segments import Kept, Made, Part, Pin, Segment
 
 @dataclass(frozen=True)
 class Shot:
-    """Frames that are made for a card, counted from 0; nothing of what they come from or lead to is among them.
+    """Frames that are made, of a storyboard for a card; nothing of what they come from or lead to is among them.
 
     They go on from a clip's `head`, or from so many frames of the shot before as they `follow`, or begin with a
     picture, the `first` frame; they end on a picture, the `last` frame, or lead to a clip's `tail`. One that
     `leads_in` is made before the first card.
     """
 
-    card: int
     prompt: str
     frames: int
+    card: int = 0
     head: Excerpt | None = None
     follows: int = 0
     first: Excerpt | None = None

@@ -83,9 +83,7 @@ class Standing:
 
 def standing(request: StoryboardRequest, spec: ModelSpec) -> tuple[Standing, ...]:
     """Return where cards stand, in the order of their times; raise BadRequest for what cannot be laid out."""
-    cards = sorted(request.cards, key=lambda card: card.seconds)
-    beats, _ = _beats(request, cards, spec, given_in(request))
-    board = _laid(beats, _end(request, beats, spec), spec)
+    cards, board, _ = _board(request, spec, given_in(request))
     starts = [board.starts[number] for number in range(len(cards))]
     ends = [*starts[1:], board.frames]
     return tuple(
@@ -96,16 +94,23 @@ def standing(request: StoryboardRequest, spec: ModelSpec) -> tuple[Standing, ...
 
 def storyboard(request: StoryboardRequest, spec: ModelSpec, given: Mapping[str, Given]) -> Layout:
     """Lay cards out along a take, or one of them anew in a take that was made of them."""
-    cards = sorted(request.cards, key=lambda card: card.seconds)
-    beats, notes = _beats(request, cards, spec, given)
-    board = _laid(beats, _end(request, beats, spec), spec)
+    cards, board, notes = _board(request, spec, given)
     if request.remake is not None:
-        return _remade(request, board, spec, given)
+        return _remade(request, cards.index(request.cards[request.remake - 1]), board, spec, given)
     segments, timeline = made_of_shots(board.parts, spec)
     moved = _moved(cards, board, spec)
     if not segments:
         raise BadRequest("cards", "There is nothing to make between these clips. Move them apart, or add a card.")
     return Layout(segments[0], timeline, (*notes, *moved, *silent(given)), further=segments[1:])
+
+
+def _board(
+    request: StoryboardRequest, spec: ModelSpec, given: Mapping[str, Given]
+) -> tuple[list[Card], Board, list[str]]:
+    """Return the cards in the order of their times, what they come to, and notes."""
+    cards = sorted(request.cards, key=lambda card: card.seconds)
+    beats, notes = _beats(request, cards, spec, given)
+    return cards, _laid(beats, _end(request, beats, spec), spec), notes
 
 
 def _beats(
@@ -208,10 +213,9 @@ def _moved(cards: Sequence[Card], board: Board, spec: ModelSpec) -> Iterator[str
         yield f"Cards moved a little: {', '.join(told)}. {spec.title} counts in {spec.frame_grid}s."
 
 
-def _remade(request: StoryboardRequest, board: Board, spec: ModelSpec, given: Mapping[str, Given]) -> Layout:
+def _remade(request: StoryboardRequest, card: int, board: Board, spec: ModelSpec, given: Mapping[str, Given]) -> Layout:
     """Lay one card's shot out anew, between the frames of a take that stay."""
-    wanted = sorted(range(len(request.cards)), key=lambda number: request.cards[number].seconds)
-    found = board.shot_of(wanted.index((request.remake or 1) - 1))
+    found = board.shot_of(card)
     if found is None:
         raise BadRequest("remake", f"Card {request.remake} shows its clip as it is: nothing of it is made.")
     path = request.video or ""

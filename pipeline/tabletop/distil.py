@@ -16,15 +16,16 @@ from typing import Final
 
 import torch
 from diffusers.pipelines.ltx.pipeline_ltx_condition import linear_quadratic_schedule
+from safetensors.torch import load_file
 from torch import Tensor
 
 from pipeline.tabletop.checkpoint import Rates, log_curve, set_rates, start_training, step_all
-from pipeline.tabletop.data import WORLDS, chunks_on_disk
+from pipeline.tabletop.data import WORLDS
 from pipeline.tabletop.latents import Sample
 from pipeline.tabletop.layout import Tokens, lay_out
 from pipeline.tabletop.muon import make_optimizers
 from pipeline.tabletop.probe import load_autoencoder
-from pipeline.tabletop.train import fit_preview, save_model
+from pipeline.tabletop.train import save_model
 from pipeline.tabletop.train_transformer import Denoiser, LatentLibrary, Shape, build_denoiser
 
 STEPS: Final = 8
@@ -172,9 +173,8 @@ def main() -> None:
     library = LatentLibrary(vae, options.work, half=False, world=options.world)
     library.refresh()
     student = distil(options, library)
-    save_model(
-        vae, student, fit_preview(vae, list(chunks_on_disk(options.work / "chunks", options.world))[:10]), options.out
-    )
+    # The autoencoder stays, and with it what a preview makes of its latents.
+    save_model(vae, student, load_file(options.model / "preview.safetensors"), options.out)
     write_record(options)
 
 

@@ -7,7 +7,6 @@ decoded as they are made, without the noise of the encoder's distribution.
 import argparse
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 import torch
 from diffusers import AutoencoderKLLTXVideo
@@ -17,9 +16,8 @@ from pipeline.tabletop.checkpoint import GOING_ON, set_rates, start_training, st
 from pipeline.tabletop.data import WORLDS
 from pipeline.tabletop.muon import make_optimizers
 from pipeline.tabletop.probe import load_autoencoder
+from pipeline.tabletop.train import SHARD
 from pipeline.tabletop.train_autoencoder import EVERY, choose_crop, draw_batch, held_out_clips, load_clips, report
-
-SHARD: Final = "15MB"
 
 
 @dataclass(frozen=True)
