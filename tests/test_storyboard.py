@@ -231,3 +231,12 @@ def test_a_clip_is_nothing_to_make_again(spec: ModelSpec, clip: str, tmp_path: P
 def test_a_take_that_was_stopped_ends_with_its_last_part(spec: ModelSpec, clip: str) -> None:
     laid = board(spec, card(0, BALL), card(3, video=clip), card(7, video=clip))
     assert [type(part) for part in laid.first(1).timeline] == [Made, Kept]
+
+
+def test_what_begins_with_a_picture_goes_on_as_it_began(make: Make, clip: str, tmp_path: Path) -> None:
+    checks = (np.indices((64, 64)) // 4).sum(0) % 2 * 160 + 40
+    Image.fromarray(checks.astype(np.uint8)).convert("RGB").save(picture := tmp_path / "checks.png")
+    run = make(task="storyboard", cards=[card(0, BALL, image=str(picture)), card(2, video=clip)], steps=4)
+    frames = np.stack(list(read_frames(run.file))).astype(float)
+    steps = np.abs(np.diff(frames[:6], axis=0)).mean((1, 2, 3))
+    assert steps[0] < 2 * steps[1:].max(), "what the autoencoder loses of the picture comes back in no later frame"

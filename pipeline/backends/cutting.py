@@ -98,13 +98,13 @@ def made_of(family: "Family", alone: Plan, latents: Latents, part: Made, read: R
     (segment,) = alone.segments
     if segment.rolled:
         return family.codec.decode_loop(latents)
+    frames = np.concatenate(list(_plain(family, alone, latents)))
     if part.matched:
-        # In later parts a picture is something to pass by, not to end with.
-        pins = [pin for pin in segment.pins if pin.given.frames > 1 or not part.segment]
-        ends = {bool(pin.frame): read(pin.given) for pin in pins}
-        frames = joined(np.concatenate(list(family.codec.decode(latents))), ends.get(False), ends.get(True))
-    else:
-        frames = np.concatenate(list(_plain(family, alone, latents)))
+        # What lies among the made frames, such as a picture, is something to pass by, not to begin or end with.
+        made_until = part.start + part.frames
+        before = next((read(pin.given) for pin in segment.pins if part.start and pin.frame == 0), None)
+        after = next((read(pin.given) for pin in segment.pins if pin.frame >= made_until), None)
+        frames = joined(frames, before, after)
     read.before = frames
     made = frames[part.start : part.start + part.frames]
     if segment.source is None or segment.source.other is None:
