@@ -190,7 +190,7 @@ class Desk:
     def put_on_stage(self, run_id: str, key: str | None, session: str | None, gone: str) -> Updates:
         """Show a run in place of whatever a page has on its stage, or say that it is gone."""
         viewer = self.house.viewer(key)
-        self.pages.call(session, "")
+        self.pages.open(session)
         clip = clips.find_clip(self.house.store, run_id, viewer)
         shown = self.stage.say(gone) if clip is None else self.stage.play(clip)
         return {**shown, self.seen: "", **self.around(viewer, run_id)}

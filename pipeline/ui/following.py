@@ -32,6 +32,7 @@ def wire_following(page: gr.Blocks, desk: Desk) -> None:
     following, queue = Following(desk), desk.queue
     around, everything = [desk.header, *desk.surroundings], [*desk.outputs, *desk.surroundings]
     page.load(following.arrive, desk.visitor, [*everything, desk.visitor], **AT_ONCE)
+    page.unload(desk.pages.forget)
     # Whoever wants a job followed writes its name into a field that nobody sees.
     desk.call.change(following.follow, [desk.visitor, desk.call], everything, trigger_mode="once", **FOLLOWING)
     looking: Any = {"inputs": [desk.visitor, desk.seen, desk.stage.shown], "outputs": everything, **AT_ONCE}

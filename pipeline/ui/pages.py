@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
+import gradio as gr
+
 from pipeline.errors import OnetakeError
 
 PAGE_ONLY: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
@@ -85,6 +87,7 @@ class Pages:
     def __init__(self) -> None:
         self._wanted: dict[str, str] = {}
         self._streams: dict[str, str] = {}
+        self._opened: set[str] = set()
 
     def wanted(self, session: str | None) -> str | None:
         """Return the word that a page was told last, None where nobody follows for it."""
@@ -98,8 +101,22 @@ class Pages:
 
     def call(self, session: str | None, word: str) -> None:
         """Want something else on a page that is followed; nothing for what no job is."""
+        self._opened.discard(session or "")
         if session in self._wanted:
             self._wanted[session] = word
+
+    def open(self, session: str | None) -> None:
+        """Want a run on a page, in place of a job or a sheet."""
+        self.call(session, "")
+        self._opened.add(session or "")
+
+    def opened(self, session: str | None) -> bool:
+        """Return whether a run was opened on a page last: what is told late of anything else has no place there."""
+        return (session or "") in self._opened
+
+    def forget(self, request: gr.Request) -> None:
+        """Keep nothing of a page that was closed."""
+        self._opened.discard(request.session_hash or "")
 
     def end(self, owner: str, session: str | None, word: str | None) -> None:
         """Keep that a page is followed no longer, unless it was called elsewhere by then."""

@@ -178,14 +178,16 @@ class Sheets:
         self.desk.pages.call(request.session_hash, "")
         return {**self.desk.rest(sheet, viewer), **self.desk.around(viewer)}
 
-    def look_again(self, key: str | None, seen: str) -> Updates:
+    def look_again(self, key: str | None, seen: str, request: gr.Request) -> Updates:
         """Lay the sheet on the stage out anew where runs came or went: deleted, or finished from elsewhere."""
         word, _, sheet = (seen or "").partition(" ")
         if word != ON_SHEET:
             return {self.desk.seen: gr.skip()}
         viewer = self.desk.house.viewer(key)
         under_way = self.desk.sheet(sheet, viewer).under_way
-        return self.desk.on_stage(under_way[0], viewer, 0) if under_way else self.desk.rest(sheet, viewer)
+        shown = self.desk.on_stage(under_way[0], viewer, 0) if under_way else self.desk.rest(sheet, viewer)
+        # A run may have been opened meanwhile.
+        return {self.desk.seen: gr.skip()} if self.desk.pages.opened(request.session_hash) else shown
 
     def _submitted(
         self, ask: Callable[[], Sequence[Job]], viewer: Viewer, seen: str, request: gr.Request

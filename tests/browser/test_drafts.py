@@ -7,7 +7,7 @@ import pytest
 from app_server import Server
 from by_hand import type_into
 from gradio_client import Client  # type: ignore[import-untyped]
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from browser.test_look import CONTRAST, NAMELESS, box
 from pipeline.store import Store
@@ -56,6 +56,30 @@ def test_from_drafts_to_finals(page: Page, studio: Server) -> None:
     page.get_by_role("button", name="Its drafts").click()
     expect(page.locator(".is-finished")).to_have_count(2)
     assert_as_if_never_stopped(studio)
+
+
+def test_a_run_that_was_opened_is_not_put_away_by_a_late_answer(page: Page) -> None:
+    write(page, "a red ball bounces on snow", 2)
+    page.locator("#text-drafts").click()
+    expect(drafts(page)).to_have_count(2)
+    held = []
+
+    def hold(route: Route) -> None:
+        """Let nothing through that lays out the sheet anew, until the take is open."""
+        asked = route.request.post_data_json or {}
+        laying = [str(part)[:6] for part in asked["data"][1:]] == ["sheet "] and not isinstance(asked["event_data"], dict)
+        held.append(route) if laying else route.continue_()
+
+    page.route("**/run/predict*", hold)
+    page.get_by_role("button", name=re.compile("^Finish: ")).first.click()
+    expect(page.locator(".is-finished")).to_have_count(1)
+    page.locator(".is-finished .frame").first.click()
+    expect(page.locator(".screen.is-done")).to_be_visible()
+    assert held
+    for route in held:
+        route.continue_()
+    page.wait_for_timeout(1500)
+    expect(page.get_by_role("button", name="Its drafts")).to_be_visible()
 
 
 def assert_as_if_never_stopped(studio: Server) -> None:
