@@ -4,7 +4,8 @@ Sources are renders of the little world and one photograph (assets/examples/coff
 can be told from what they were. Every take is the first one of its seed; nothing is chosen.
 """
 
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -17,6 +18,7 @@ from pipeline.settings import Settings, prepare_environment
 prepare_environment()
 
 from pipeline.backends.local import LocalBackend  # noqa: E402
+from pipeline.cli.boards import with_board  # noqa: E402
 from pipeline.events import Pixels  # noqa: E402
 from pipeline.generate import Finished, generate  # noqa: E402
 from pipeline.library.runs import Run  # noqa: E402
@@ -127,9 +129,35 @@ def animations(studio: Studio) -> Iterator[Pixels]:
     yield strip("a photograph", frames_of(photo.file))
 
 
+def extensions(studio: Studio) -> Iterator[Pixels]:
+    source, words = studio.clip("roll"), "a red ball rolls right on snow by day"
+    yield strip("given", frames_of(source))
+    for direction, told in (("forward", "a second after its end"), ("backward", "a second before its beginning")):
+        run = studio.run(task="extend", video=source, prompt=words, direction=direction, seconds=1.0)
+        frames = frames_of(run.file)
+        yield strip(told, frames[-9:] if direction == "forward" else frames[:9])
+
+
+def storyboards(studio: Studio) -> Iterator[Pixels]:
+    for name, told in (("story", "three sentences"), ("meeting", "a picture, led over to a clip")):
+        board = ASSETS / "examples" / f"{name}.json"
+        run = studio.run(**with_board(board, {}, studio.home))
+        yield strip(told, frames_of(run.file))
+
+
+SHEETS: dict[str, Callable[[Studio], Iterator[Pixels]]] = {
+    "animate": animations,
+    "restyle": restyles,
+    "extend": extensions,
+    "storyboard": storyboards,
+    "loop": loops,
+    "transition": transitions,
+}
+
+
 def main() -> None:
-    """Write all sheets."""
-    sheets = {"animate": animations, "restyle": restyles, "loop": loops, "transition": transitions}
+    """Write all sheets, or those that are named."""
+    sheets = {name: SHEETS[name] for name in sys.argv[1:]} or SHEETS
     with TemporaryDirectory() as home:
         studio = Studio(Path(home))
         for name, rows in sheets.items():

@@ -67,8 +67,13 @@ def test_a_run_that_was_opened_is_not_put_away_by_a_late_answer(page: Page) -> N
     def hold(route: Route) -> None:
         """Let nothing through that lays out the sheet anew, until the take is open."""
         asked = route.request.post_data_json or {}
-        laying = [str(part)[:6] for part in asked["data"][1:]] == ["sheet "] and not isinstance(asked["event_data"], dict)
-        held.append(route) if laying else route.continue_()
+        laying = [str(part)[:6] for part in asked["data"][1:]] == ["sheet "] and not isinstance(
+            asked["event_data"], dict
+        )
+        if laying:
+            held.append(route)
+        else:
+            route.continue_()
 
     page.route("**/run/predict*", hold)
     page.get_by_role("button", name=re.compile("^Finish: ")).first.click()
