@@ -55,6 +55,16 @@ def test_a_take_is_the_app_s_own_and_the_other_one_differs_where_something_was_m
     assert len(made) == len(other) == 33
 
 
+def test_a_part_goes_on_from_the_latents_of_the_one_before_which_are_not_encoded_anew(
+    plan: Plan, backend: LocalBackend
+) -> None:
+    latents = denoised(backend, plan).latents
+    first, second, third = (latents[:, :, start : start + 5] for start in (0, 5, 10))
+    for before, after in ((first, second), (second, third)):
+        assert np.allclose(after[:, :, 1:3], before[:, :, 3:], atol=1e-4), "nine frames, three latents"
+        assert not np.allclose(after[:, :, :1], before[:, :, 2:3], atol=0.1), "of one frame, not of four"
+
+
 def test_parts_that_are_the_same_either_way_are_made_once(studio: Studio, plan: Plan, backend: LocalBackend) -> None:
     assert np.array_equal(shown(studio, WITHOUT), decoded(denoised(backend, unmatched(plan))))
     again = Studio(backend, studio.spec, studio.kept / "again")

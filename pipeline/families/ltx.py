@@ -15,9 +15,9 @@ from pipeline.families.attention import set_attention
 from pipeline.families.begun import Begun, begun, kept, passed_over
 from pipeline.families.change import change_since
 from pipeline.families.codec import Codec
-from pipeline.families.family import OnStep, Read, Sample, TextEmbeds
+from pipeline.families.family import OnStep, Read, Sample, Source, TextEmbeds
 from pipeline.families.loading import device_of, peak_mb, refuse_nan, source_of, told_plainly
-from pipeline.families.ltx_conditions import at_size, given_latents, make_conditions, scheduled
+from pipeline.families.ltx_conditions import at_size, given_latents, going_on, made_before, make_conditions, scheduled
 from pipeline.families.ltx_parts import Doubler, load_doubler, parts_of_file
 from pipeline.families.placing import place
 from pipeline.families.preview import Preview, preview_for
@@ -64,7 +64,7 @@ class _Run:
     plan: Plan
     segment: Segment
     text: TextEmbeds
-    read: Read
+    read: Source
     cancelled: IsCancelled
     told: Callable[[int, int, Tensor], None]
     begun: Begun
@@ -111,7 +111,7 @@ class LTXFamily:
         return dict(zip(names, embeds, strict=True))
 
     def run_segment(
-        self, plan: Plan, segment: Segment, text: TextEmbeds, read: Read, on_step: OnStep, cancelled: IsCancelled
+        self, plan: Plan, segment: Segment, text: TextEmbeds, read: Source, on_step: OnStep, cancelled: IsCancelled
     ) -> Sample:
         """Denoise one segment; when cancelled, stop after the step and return what the model had by then.
 
@@ -164,7 +164,9 @@ class LTXFamily:
         given = given_latents(segment, shape, self.spec.frame_grid)
         done_before = run.begun.after(before)
         watch = StepWatch(noise, given, partial(run.told, before), run.cancelled, segment.rolled, done_before)
-        with passed_over(self.pipe.transformer, lambda: watch.passing):
+        made = made_before(segment, run.read, shape)
+        known = None if made is None else self.codec.denormalised(made)
+        with passed_over(self.pipe.transformer, lambda: watch.passing), going_on(self.pipe.vae, known):
             latents = self.pipe(
                 conditions=make_conditions(segment, at_size(run.read, each.size)),
                 width=width,

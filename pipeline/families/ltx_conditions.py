@@ -1,17 +1,21 @@
 """How a segment is told to LTXConditionPipeline: its pins as conditions, its source as latents at a noise level."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
+from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
 from diffusers.pipelines.ltx.pipeline_ltx_condition import LTXVideoCondition
 from PIL import Image
 from torch import Tensor
 
 from pipeline.events import Pixels
-from pipeline.families.family import Read
+from pipeline.families.family import Read, Source
 from pipeline.given.footage import Excerpt
+from pipeline.plan import BEFORE
 from pipeline.planning.segments import Segment
 
 # Latent frames of a later clip that become tokens in front: the pipeline's num_prefix_latent_frames.
@@ -56,6 +60,55 @@ def scheduled(start: Tensor | None, levels: Sequence[float], taught: bool) -> di
     count = len(timesteps)
     strength = (count + 0.5) / (count + 1)
     return {"latents": start, "timesteps": [1000.0, *timesteps], "denoise_strength": strength}
+
+
+def made_before(segment: Segment, read: Source, shape: tuple[int, int, int]) -> Tensor | None:
+    """Return the latents of the segment that this one goes on from; None where there is none, or of another size.
+
+    `shape` is that of this one's latents (frames, height, width).
+    """
+    first = segment.pins[0] if segment.pins else None
+    if first is None or (first.frame, first.given.file, first.strength) != (0, BEFORE, 1.0) or not read.made:
+        return None
+    made = torch.from_numpy(read.made[-1])
+    return made if made.shape[-2:] == shape[-2:] else None
+
+
+@contextmanager
+def going_on(vae: Any, before: Tensor | None) -> Iterator[None]:
+    """Have the pipeline take the end of what was made before as it is: whatever is encoded anew has lost something.
+
+    `before` are latents as the autoencoder gives them (1, channels, frames, height, width). A clip's first latent is
+    of one frame, and is encoded; the others, of as many frames as the grid, are the same in both segments.
+    """
+    own, encode = vars(vae).get("encode"), vae.encode
+
+    def encoded(pixels: Tensor, *args: Any, **kwargs: Any) -> Any:
+        result = encode(pixels, *args, **kwargs)
+        nonlocal before
+        if before is not None:
+            result.latent_dist, before = _Ends(result.latent_dist, before), None
+        return result
+
+    vae.encode = encoded
+    try:
+        yield
+    finally:
+        vars(vae).pop("encode") if own is None else setattr(vae, "encode", own)
+
+
+@dataclass(frozen=True)
+class _Ends:
+    """A distribution of latents of which all but the first are known."""
+
+    encoded: DiagonalGaussianDistribution
+    before: Tensor
+
+    def sample(self, generator: torch.Generator | None = None) -> Tensor:
+        """Return the latents, the known ones from the end of what was made before."""
+        latents = self.encoded.sample(generator)
+        known = latents.shape[2] - 1
+        return torch.cat([latents[:, :, :1], self.before[:, :, self.before.shape[2] - known :].to(latents)], 2)
 
 
 def at_size(read: Read, size: tuple[int, int]) -> Read:
