@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from test_ltx import run
 from tiny_ltx import pipeline, place_row
 
+from pipeline.backends.cutting import Reader
 from pipeline.backends.local import LocalBackend
 from pipeline.errors import BadRequest, LoadError, NotDownloaded
 from pipeline.families import ltx
@@ -196,9 +197,8 @@ def test_what_is_not_on_this_machine_is_named(
     family, told = ltx.load(spec, settings), []
     doubled = plan(given, **ENLARGED)
     with missing:
-        family.run_segment(
-            doubled, doubled.segments[0], {}, lambda _: np.zeros(0, np.uint8), lambda *_: told.append(_), lambda: False
-        )
+        read = Reader(doubled, lambda: family.codec)
+        family.run_segment(doubled, doubled.segments[0], {}, read, lambda *_: told.append(_), lambda: False)
     assert not told, "before the first step"
 
 

@@ -1,7 +1,7 @@
 """How a pipeline goes on from a step in the middle, exactly as if it had never stopped."""
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pipeline.families.stand_in import stand_in
 from pipeline.halfway import Tensors, read_halfway
 from pipeline.plan import Plan
 
@@ -46,8 +47,7 @@ def in_place_of(now: Tensor, was: Tensor) -> Tensor:
     return torch.empty_like(now).copy_(was)
 
 
-@contextmanager
-def passed_over(transformer: Any, passing: Callable[[], bool]) -> Iterator[None]:
+def passed_over(transformer: Any, passing: Callable[[], bool]) -> AbstractContextManager[None]:
     """Let a transformer answer at once, and nothing, while steps pass that were done before.
 
     A pipeline cannot begin in the middle: it would draw its noise anew, and take up latents only mixed with it. So it
@@ -55,7 +55,7 @@ def passed_over(transformer: Any, passing: Callable[[], bool]) -> Iterator[None]
     callback puts what was kept in place after the last of them. Everything that only counts, such as the index and the
     order of a scheduler, is right by then, for the same code has counted; no step draws noise.
     """
-    forward, own = transformer.forward, "forward" in vars(transformer)
+    forward = transformer.forward
 
     def answer(*arguments: Any, **given: Any) -> Any:
         # What the models here answer has the shape of the latents that they see.
@@ -63,11 +63,4 @@ def passed_over(transformer: Any, passing: Callable[[], bool]) -> Iterator[None]
             return forward(*arguments, **given)
         return (torch.zeros_like(given["hidden_states"], memory_format=torch.contiguous_format),)
 
-    transformer.forward = answer
-    try:
-        yield
-    finally:
-        if own:
-            transformer.forward = forward
-        else:
-            del transformer.forward
+    return stand_in(transformer, "forward", answer)

@@ -1,7 +1,7 @@
 """How a segment is told to LTXConditionPipeline: its pins as conditions, its source as latents at a noise level."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from pipeline.events import Pixels
 from pipeline.families.family import Read, Source
+from pipeline.families.stand_in import stand_in
 from pipeline.given.footage import Excerpt
 from pipeline.plan import BEFORE
 from pipeline.planning.segments import Segment
@@ -74,27 +75,25 @@ def made_before(segment: Segment, read: Source, shape: tuple[int, int, int]) -> 
     return made if made.shape[-2:] == shape[-2:] else None
 
 
-@contextmanager
-def going_on(vae: Any, before: Tensor | None) -> Iterator[None]:
+def going_on(vae: Any, before: Tensor | None) -> AbstractContextManager[None]:
     """Have the pipeline take the end of what was made before as it is: whatever is encoded anew has lost something.
 
-    `before` are latents as the autoencoder gives them (1, channels, frames, height, width). A clip's first latent is
-    of one frame, and is encoded; the others, of as many frames as the grid, are the same in both segments.
+    `before` are latents as the autoencoder gives them (1, channels, frames, height, width), or None where nothing is
+    gone on from. A clip's first latent is of one frame, and is encoded; the others, of as many frames as the grid, are
+    the same in both segments.
     """
-    own, encode = vars(vae).get("encode"), vae.encode
+    if before is None:
+        return nullcontext()
+    # What a segment goes on from is encoded first; what is encoded after it was not made before.
+    encode, once = vae.encode, iter([before])
 
-    def encoded(pixels: Tensor, *args: Any, **kwargs: Any) -> Any:
-        result = encode(pixels, *args, **kwargs)
-        nonlocal before
-        if before is not None:
-            result.latent_dist, before = _Ends(result.latent_dist, before), None
+    def encoded(*args: Any, **kwargs: Any) -> Any:
+        result = encode(*args, **kwargs)
+        if (made := next(once, None)) is not None:
+            result.latent_dist = _Ends(result.latent_dist, made)
         return result
 
-    vae.encode = encoded
-    try:
-        yield
-    finally:
-        vars(vae).pop("encode") if own is None else setattr(vae, "encode", own)
+    return stand_in(vae, "encode", encoded)
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ def wire_following(page: gr.Blocks, desk: Desk) -> None:
     following, queue = Following(desk), desk.queue
     around, everything = [desk.header, *desk.surroundings], [*desk.outputs, *desk.surroundings]
     page.load(following.arrive, desk.visitor, [*everything, desk.visitor], **AT_ONCE)
-    page.unload(desk.pages.forget)
+    page.unload(following.leave)
     # Whoever wants a job followed writes its name into a field that nobody sees.
     desk.call.change(following.follow, [desk.visitor, desk.call], everything, trigger_mode="once", **FOLLOWING)
     looking: Any = {"inputs": [desk.visitor, desk.seen, desk.stage.shown], "outputs": everything, **AT_ONCE}
@@ -68,6 +68,10 @@ class Following:
         else:
             sight = self._newest(viewer)
         return {self.desk.visitor: key, **self.desk.around(viewer), **sight}
+
+    def leave(self, request: gr.Request) -> None:
+        """Keep nothing of a page that was closed."""
+        self.desk.pages.forget(request.session_hash)
 
     def _newest(self, viewer: Viewer) -> Updates:
         store = self.desk.house.store

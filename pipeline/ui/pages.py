@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
-import gradio as gr
-
 from pipeline.errors import OnetakeError
 
 PAGE_ONLY: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
@@ -114,9 +112,9 @@ class Pages:
         """Return whether a run was opened on a page last: what is told late of anything else has no place there."""
         return (session or "") in self._opened
 
-    def forget(self, request: gr.Request) -> None:
+    def forget(self, session: str | None) -> None:
         """Keep nothing of a page that was closed."""
-        self._opened.discard(request.session_hash or "")
+        self._opened.discard(session or "")
 
     def end(self, owner: str, session: str | None, word: str | None) -> None:
         """Keep that a page is followed no longer, unless it was called elsewhere by then."""
