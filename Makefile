@@ -4,7 +4,7 @@
 #   make check          format, lint, types
 #   make bench          the app against bare diffusers, drafts against takes, as ratios
 #   make bench-gpu      hosted sizes with random weights on a card: time over its floor, memory for each policy
-#   make train, eval    the embedded model; FULL=1 judges it on five times as many programs
+#   make train, eval    the embedded model; FULL=1 judges it on three times as many programs
 #   make scaling        four sizes on the same clips, and the law of their losses; MINUTES= for all together
 #   make calibrate      what subtle, mild and strong mean
 #   make finetune CLIPS=folder    a LoRA from captioned clips; OUT=, TRIGGER="some words", STEPS=, RANK= change it

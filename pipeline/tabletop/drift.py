@@ -63,7 +63,7 @@ Curve = list[float]
 class LongTakes:
     """How many takes are judged, and how long they are."""
 
-    count: int = 4
+    count: int = 20
     seconds: float = 15.0
 
 

@@ -49,7 +49,7 @@ from pipeline.tabletop.sampling import Case, Sampling, batches, load_pipeline, s
 from pipeline.tabletop.suites import SUITES, Suite, Verdicts, draw_cases, judge_case, neighbour
 from pipeline.tabletop.train_autoencoder import judge as judge_autoencoder
 
-PROGRAMS: Final = 60
+PROGRAMS: Final = 100
 PROGRAMS_IN_FULL: Final = 300
 REBUILT: Final = 20
 """Clips by which the autoencoder is judged."""

@@ -20,8 +20,8 @@ BATCH: Final = 10
 class Sampling:
     """How clips are made: denoising steps, guidance scale, and the seed of a suite's first clip."""
 
-    steps: int = 25
-    guidance: float = 4.0
+    steps: int = 8
+    guidance: float = 1.0
     seed: int = 0
 
 

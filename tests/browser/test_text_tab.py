@@ -36,7 +36,7 @@ def test_a_sentence_becomes_a_video(page: Page) -> None:
     page.get_by_label("Landscape").check()
     make(page)
     expect(page.locator(".is-preview")).to_have_attribute("src", re.compile("^data:image/webp"))
-    expect(page.locator("#progress")).to_contain_text(re.compile(r"Step \d+ of 25 · \d+ s left"))
+    expect(page.locator("#progress")).to_contain_text(re.compile(r"Step \d+ of 8 · \d+ s left"))
     expect(page.locator("#text-make")).to_have_text("Make another")
     wait_for_clip(page, "a green cube falls onto sand")
     assert page.locator("video.take").evaluate(SIZE) == [160, 96]
