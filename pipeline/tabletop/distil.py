@@ -1,9 +1,10 @@
 """Teach a trained model to need eight steps, unguided: `python -m pipeline.tabletop.distil`. Interrupt it at will.
 
-The teacher denoises prompts from noise, guided, in many small steps; the student, which begins as a copy, learns to go
-from each third of its states to the next in one step, without guidance (progressive distillation, Salimans and Ho,
-arXiv 2202.00512, of guided trajectories as in Meng et al., arXiv 2210.03142). It learns on states that the teacher
-comes through, so that no clip is needed but for the frames that are given.
+The student denoises prompts from noise, unguided, in its few steps; from each state that it comes to, its teacher goes
+on in three small guided steps, and the student learns to come to the same place in one (progressive distillation,
+Salimans and Ho, arXiv 2202.00512, of guided steps as in Meng et al., arXiv 2210.03142, on the learner's own states as
+in Ross et al., arXiv 1011.0686). Taught on the teacher's states alone, it never learns to mend what it does itself.
+There may be several teachers, each for the prompts of its world. No clip is needed but for frames that are given.
 """
 
 import argparse
@@ -19,14 +20,13 @@ from diffusers.pipelines.ltx.pipeline_ltx_condition import linear_quadratic_sche
 from safetensors.torch import load_file
 from torch import Tensor
 
-from pipeline.tabletop.checkpoint import Rates, log_curve, set_rates, start_training, step_all
+from pipeline.tabletop.checkpoint import Rates, Training, log_curve, set_rates, step_all
 from pipeline.tabletop.data import WORLDS
 from pipeline.tabletop.latents import Sample
 from pipeline.tabletop.layout import Tokens, lay_out
-from pipeline.tabletop.muon import make_optimizers
 from pipeline.tabletop.probe import load_autoencoder
 from pipeline.tabletop.train import save_model
-from pipeline.tabletop.train_transformer import Denoiser, LatentLibrary, Shape, build_denoiser
+from pipeline.tabletop.train_transformer import Denoiser, LatentLibrary, Shape, begin_training, build_denoiser
 
 STEPS: Final = 8
 """Steps of the student."""
@@ -75,32 +75,52 @@ def guided(teacher: Denoiser, state: State, tokens: Tokens, scale: float) -> Ten
     return nothing + scale * (words - nothing)
 
 
+def moved(state: State, inputs: Tensor, velocity: Tensor, by: float) -> Tensor:
+    """Tokens after a step; those that are given stay."""
+    return inputs + state.made[..., None] * velocity * by
+
+
 @torch.no_grad()
-def trajectory(teacher: Denoiser, state: State, scale: float) -> list[Tensor]:
-    """What the made tokens are at each of the student's levels, as the teacher comes through them."""
-    inputs, passed = state.tokens.inputs, [state.tokens.inputs]
-    fine = levels_of(STEPS * SMALLER)
-    for number, (level, lower) in enumerate(pairwise(fine), 1):
-        velocity = guided(teacher, state, state.at(inputs, level), scale)
-        inputs = inputs + state.made[..., None] * velocity * (lower - level)
-        if number % SMALLER == 0:
-            passed.append(inputs)
+def own_states(student: Denoiser, state: State) -> list[Tensor]:
+    """What the tokens are at each of the student's levels but the last, as it comes to them itself."""
+    inputs, passed = state.tokens.inputs, list[Tensor]()
+    for level, lower in pairwise(levels_of(STEPS)):
+        passed.append(inputs)
+        inputs = moved(state, inputs, student.predict(state.at(inputs, level), state.captions), lower - level)
     return passed
 
 
-def student_loss(student: Denoiser, state: State, passed: list[Tensor], step: int) -> Tensor:
-    """Mean squared error of the student's velocity over one of its steps, over the tokens that are made."""
-    levels = levels_of(STEPS * SMALLER)[::SMALLER]
-    target = (passed[step + 1] - passed[step]) / (levels[step + 1] - levels[step])
-    error = (student.predict(state.at(passed[step], levels[step]), state.captions) - target).square().mean(-1)
+@torch.no_grad()
+def taught(teacher: Denoiser, state: State, inputs: Tensor, step: int, scale: float) -> Tensor:
+    """The velocity of one step to where the teacher comes from these tokens in several small guided ones."""
+    fine = levels_of(STEPS * SMALLER)[step * SMALLER : (step + 1) * SMALLER + 1]
+    reached = inputs
+    for level, lower in pairwise(fine):
+        reached = moved(state, reached, guided(teacher, state, state.at(reached, level), scale), lower - level)
+    return (reached - inputs) / (fine[-1] - fine[0])
+
+
+def student_loss(student: Denoiser, state: State, inputs: Tensor, step: int, target: Tensor) -> Tensor:
+    """Mean squared error of the student's velocity in one of its steps, over the tokens that are made."""
+    velocity = student.predict(state.at(inputs, levels_of(STEPS)[step]), state.captions)
+    error = (velocity - target).square().mean(-1)
     return (error * state.made).sum() / state.made.sum()
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """A trained model, and the clips of the world that it teaches."""
+
+    model: Denoiser
+    clips: LatentLibrary
 
 
 @dataclass(frozen=True)
 class Options:
     """What the command line can change."""
 
-    model: Path
+    teacher: list[tuple[str, Path]]
+    start: Path | None
     minutes: float
     guidance: float
     world: str
@@ -110,14 +130,31 @@ class Options:
     work: Path
     out: Path
 
+    @property
+    def model(self) -> Path:
+        """Where the student begins, and whose autoencoder it keeps."""
+        return self.start or self.teacher[-1][1]
+
+
+def teacher_of(words: str) -> tuple[str, Path]:
+    """A teacher from WORLD=FOLDER."""
+    world, _, folder = words.partition("=")
+    if world not in WORLDS or not folder:
+        raise argparse.ArgumentTypeError(f"{words!r} is not one of {', '.join(f'{w}=FOLDER' for w in WORLDS)}")
+    return world, Path(folder)
+
 
 def read_options() -> Options:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m pipeline.tabletop.distil", description=__doc__)
-    parser.add_argument("--model", type=Path, required=True, help="the trained folder; it is the teacher")
+    parser.add_argument(
+        "--teacher", type=teacher_of, action="append", required=True, metavar="WORLD=FOLDER",
+        help="a trained folder, and the world whose prompts it teaches; give several, and batches are drawn from each",
+    )  # fmt: skip
+    parser.add_argument("--start", type=Path, help="where the student begins; else its last teacher")
     parser.add_argument("--minutes", type=float, default=40)
-    parser.add_argument("--guidance", type=float, default=4.0, help="the teacher's")
-    parser.add_argument("--world", choices=list(WORLDS), default="whole", help="whose words the model knows")
+    parser.add_argument("--guidance", type=float, default=4.0, help="the teachers'")
+    parser.add_argument("--world", choices=list(WORLDS), default="whole", help="whose words the student knows")
     parser.add_argument("--width", type=int, default=256)
     parser.add_argument("--layers", type=int, default=8)
     parser.add_argument("--compile", action="store_true", help="compile the blocks: faster, needs a C++ compiler")
@@ -126,34 +163,50 @@ def read_options() -> Options:
     return Options(**vars(parser.parse_args()))
 
 
-def distil(options: Options, library: LatentLibrary) -> Denoiser:
+def load_teachers(options: Options) -> list[Teacher]:
+    """All teachers, each with the clips of its world."""
+    vae = load_autoencoder(options.model).requires_grad_(False)
+    teachers = []
+    for world, folder in options.teacher:
+        clips = LatentLibrary(vae, options.work, half=False, world=world)
+        clips.refresh()
+        shape = Shape(options.width, options.layers, options.compile, folder, world=world)
+        teachers.append(Teacher(build_denoiser(shape, "cpu"), clips))
+    return teachers
+
+
+def learn(student: Denoiser, training: Training, teacher: Teacher, scale: float) -> list[float]:
+    """Take a batch through all steps, in any order; return their losses."""
+    state, losses = begin(teacher.clips.draw()), [0.0] * STEPS
+    passed = own_states(student, state)
+    for step in random.sample(range(STEPS), STEPS):
+        set_rates(training.optimizers, training.clock, RATES)
+        target = taught(teacher.model, state, passed[step], step, scale)
+        loss = student_loss(student, state, passed[step], step, target)
+        loss.backward()  # type: ignore[no-untyped-call]
+        step_all(training.optimizers)
+        for name, module in training.modules.items():
+            training.averages[name].update(module, training.clock.step)
+        training.clock.step += 1
+        losses[step] = loss.item()
+    return losses
+
+
+def distil(options: Options) -> Denoiser:
     """Train the student for so many minutes in all."""
+    teachers = load_teachers(options)
     shape = Shape(options.width, options.layers, options.compile, options.model, world=options.world)
-    teacher, student = (build_denoiser(shape, "cpu") for _ in range(2))
-    modules = {"transformer": student.transformer, "text_encoder": student.text_encoder}
-    optimizers = make_optimizers(student.transformer, student.text_encoder)
-    training = start_training(modules, optimizers, options.minutes, options.work / "distilled.pt")
-    clock, sums = training.clock, [0.0] * STEPS
+    student = build_denoiser(shape, "cpu")
+    training = begin_training(student, options.minutes, options.work / "distilled.pt")
+    clock, rounds = training.clock, list[list[float]]()
     while clock.progress < 1:
-        state = begin(library.draw())
-        passed = trajectory(teacher, state, options.guidance)
-        for step in random.sample(range(STEPS), STEPS):
-            set_rates(optimizers, clock, RATES)
-            loss = student_loss(student, state, passed, step)
-            loss.backward()  # type: ignore[no-untyped-call]
-            step_all(optimizers)
-            for name, module in modules.items():
-                training.averages[name].update(module, clock.step)
-            sums[step] += loss.item()
-            clock.step += 1
+        rounds.append(learn(student, training, random.choice(teachers), options.guidance))
         if clock.step % EVERY == 0 or clock.progress >= 1:
-            # A last row may stand for fewer.
-            rounds = (clock.step - 1) % EVERY // STEPS + 1
-            row = {f"loss_{step}": total / rounds for step, total in enumerate(sums)}
+            row = {f"loss_{step}": sum(losses) / len(rounds) for step, losses in enumerate(zip(*rounds, strict=True))}
             log_curve(options.work / "distilled.jsonl", {"step": clock.step, "minutes": clock.elapsed / 60, **row})
             training.save(options.work / "distilled.pt")
-            sums = [0.0] * STEPS
-    for name, module in modules.items():
+            rounds = []
+    for name, module in training.modules.items():
         module.load_state_dict(training.averages[name].values)
     return student
 
@@ -163,18 +216,17 @@ def write_record(options: Options) -> None:
     record = json.loads((options.model / "training.json").read_text())
     curve = [json.loads(line) for line in (options.work / "distilled.jsonl").read_text().splitlines()]
     told = {"minutes": options.minutes, "guidance": options.guidance, "steps": STEPS, "curve": curve}
+    told |= {"states": "the student's own", "teachers": [world for world, _ in options.teacher]}
     (options.out / "training.json").write_text(json.dumps({**record, "distilled": told}, indent=1) + "\n")
 
 
 def main() -> None:
     """Run the whole distillation."""
     options = read_options()
-    vae = load_autoencoder(options.model).requires_grad_(False)
-    library = LatentLibrary(vae, options.work, half=False, world=options.world)
-    library.refresh()
-    student = distil(options, library)
+    student = distil(options)
     # The autoencoder stays, and with it what a preview makes of its latents.
-    save_model(vae, student, load_file(options.model / "preview.safetensors"), options.out)
+    preview = load_file(options.model / "preview.safetensors")
+    save_model(load_autoencoder(options.model), student, preview, options.out)
     write_record(options)
 
 

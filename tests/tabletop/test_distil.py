@@ -1,13 +1,12 @@
 """Fewer steps without guidance: the teacher's road, and a student that learns to take it in leaps."""
 
-import itertools
 import random
 
 import pytest
 import torch
 
 from pipeline.frames import noise_levels
-from pipeline.tabletop.distil import SMALLER, STEPS, begin, guided, levels_of, student_loss, trajectory
+from pipeline.tabletop.distil import SMALLER, STEPS, begin, guided, levels_of, own_states, student_loss, taught
 from pipeline.tabletop.latents import Sample
 from pipeline.tabletop.layout import Given
 from pipeline.tabletop.muon import make_optimizers
@@ -44,14 +43,29 @@ def test_guidance_mixes_as_the_pipeline_does(model: Denoiser, sample: Sample) ->
 
 
 @torch.no_grad()
-def test_the_road_begins_with_noise_and_keeps_what_is_given(model: Denoiser, sample: Sample) -> None:
+def test_the_student_goes_its_own_road_and_keeps_what_is_given(model: Denoiser, sample: Sample) -> None:
     state = begin(sample)
-    passed = trajectory(model, state, 2.0)
-    assert len(passed) == STEPS + 1
+    passed = own_states(model, state)
+    assert len(passed) == STEPS
     clean = sample.latents[:, :, 0].flatten(2).transpose(1, 2)
     for inputs in passed:
         assert torch.equal(inputs[:, :4], clean), "given wholly, whatever the strength was"
-    assert all(not torch.equal(one[:, 4:], other[:, 4:]) for one, other in itertools.pairwise(passed))
+    levels = levels_of(STEPS)
+    velocity = model.predict(state.at(passed[2], levels[2]), sample.captions)
+    leapt = passed[2][:, 4:] + velocity[:, 4:] * (levels[3] - levels[2])
+    assert torch.allclose(leapt, passed[3][:, 4:], atol=1e-4)
+
+
+@torch.no_grad()
+def test_a_teacher_goes_on_from_the_students_state_in_small_guided_steps(model: Denoiser, sample: Sample) -> None:
+    state = begin(sample)
+    here, fine = own_states(model, state)[5], levels_of(STEPS * SMALLER)
+    by_hand = here.clone()
+    for number in range(5 * SMALLER, 6 * SMALLER):
+        velocity = guided(model, state, state.at(by_hand, fine[number]), 2.0)
+        by_hand[:, 4:] += velocity[:, 4:] * (fine[number + 1] - fine[number])
+    reached = here + taught(model, state, here, 5, 2.0) * (levels_of(STEPS)[6] - levels_of(STEPS)[5])
+    assert torch.allclose(reached[:, 4:], by_hand[:, 4:], atol=1e-3)
 
 
 def test_a_student_learns_to_leap(model: Denoiser, sample: Sample) -> None:
@@ -60,11 +74,12 @@ def test_a_student_learns_to_leap(model: Denoiser, sample: Sample) -> None:
     with torch.no_grad():
         teacher.transformer.proj_out.weight.mul_(3)
     state = begin(sample)
-    passed = trajectory(teacher, state, 4.0)
     optimizers = make_optimizers(model.transformer, model.text_encoder)
     losses = []
     for number in range(24):
-        loss = student_loss(model, state, passed, random.Random(number).randrange(STEPS))
+        step = random.Random(number).randrange(STEPS)
+        here = own_states(model, state)[step]
+        loss = student_loss(model, state, here, step, taught(teacher, state, here, step, 4.0))
         loss.backward()  # type: ignore[no-untyped-call]
         for optimizer in optimizers:
             optimizer.step()
