@@ -34,8 +34,11 @@ STEPS: Final = 8
 SMALLER: Final = 3
 """Steps of the teacher for one of them."""
 
+BATCH: Final = 2048
+"""Latent tokens in a batch: there are many prompts to be seen."""
+
 RATES: Final = Rates(0.1, 1.0)
-EVERY: Final = 64
+EVERY: Final = 128
 """Steps between rows of the curve and checkpoints."""
 
 
@@ -81,13 +84,12 @@ def moved(state: State, inputs: Tensor, velocity: Tensor, by: float) -> Tensor:
 
 
 @torch.no_grad()
-def own_states(student: Denoiser, state: State) -> list[Tensor]:
-    """What the tokens are at each of the student's levels but the last, as it comes to them itself."""
-    inputs, passed = state.tokens.inputs, list[Tensor]()
-    for level, lower in pairwise(levels_of(STEPS)):
-        passed.append(inputs)
+def own_state(student: Denoiser, state: State, step: int) -> Tensor:
+    """What the tokens are before a step of the student, as it comes there itself."""
+    inputs = state.tokens.inputs
+    for level, lower in pairwise(levels_of(STEPS)[: step + 1]):
         inputs = moved(state, inputs, student.predict(state.at(inputs, level), state.captions), lower - level)
-    return passed
+    return inputs
 
 
 @torch.no_grad()
@@ -175,21 +177,24 @@ def load_teachers(options: Options) -> list[Teacher]:
     return teachers
 
 
-def learn(student: Denoiser, training: Training, teacher: Teacher, scale: float) -> list[float]:
-    """Take a batch through all steps, in any order; return their losses."""
-    state, losses = begin(teacher.clips.draw()), [0.0] * STEPS
-    passed = own_states(student, state)
-    for step in random.sample(range(STEPS), STEPS):
-        set_rates(training.optimizers, training.clock, RATES)
-        target = taught(teacher.model, state, passed[step], step, scale)
-        loss = student_loss(student, state, passed[step], step, target)
-        loss.backward()  # type: ignore[no-untyped-call]
-        step_all(training.optimizers)
-        for name, module in training.modules.items():
-            training.averages[name].update(module, training.clock.step)
-        training.clock.step += 1
-        losses[step] = loss.item()
-    return losses
+def learn(student: Denoiser, training: Training, teacher: Teacher, scale: float) -> tuple[int, float]:
+    """Learn one step on a batch of its own; return which it was, and its loss."""
+    state, step = begin(teacher.clips.draw(BATCH)), random.randrange(STEPS)
+    here = own_state(student, state, step)
+    set_rates(training.optimizers, training.clock, RATES)
+    loss = student_loss(student, state, here, step, taught(teacher.model, state, here, step, scale))
+    loss.backward()  # type: ignore[no-untyped-call]
+    step_all(training.optimizers)
+    for name, module in training.modules.items():
+        training.averages[name].update(module, training.clock.step)
+    training.clock.step += 1
+    return step, loss.item()
+
+
+def by_step(losses: list[tuple[int, float]]) -> dict[str, float]:
+    """The mean loss of each step that was learned."""
+    of = {step: [loss for other, loss in losses if other == step] for step, _ in sorted(losses)}
+    return {f"loss_{step}": sum(found) / len(found) for step, found in of.items()}
 
 
 def distil(options: Options) -> Denoiser:
@@ -198,14 +203,14 @@ def distil(options: Options) -> Denoiser:
     shape = Shape(options.width, options.layers, options.compile, options.model, world=options.world)
     student = build_denoiser(shape, "cpu")
     training = begin_training(student, options.minutes, options.work / "distilled.pt")
-    clock, rounds = training.clock, list[list[float]]()
+    clock, losses = training.clock, list[tuple[int, float]]()
     while clock.progress < 1:
-        rounds.append(learn(student, training, random.choice(teachers), options.guidance))
+        losses.append(learn(student, training, random.choice(teachers), options.guidance))
         if clock.step % EVERY == 0 or clock.progress >= 1:
-            row = {f"loss_{step}": sum(losses) / len(rounds) for step, losses in enumerate(zip(*rounds, strict=True))}
-            log_curve(options.work / "distilled.jsonl", {"step": clock.step, "minutes": clock.elapsed / 60, **row})
+            row = {"step": clock.step, "minutes": clock.elapsed / 60, **by_step(losses)}
+            log_curve(options.work / "distilled.jsonl", row)
             training.save(options.work / "distilled.pt")
-            rounds = []
+            losses = []
     for name, module in training.modules.items():
         module.load_state_dict(training.averages[name].values)
     return student

@@ -150,10 +150,10 @@ class LatentLibrary:
             if path not in self.parts:
                 self.parts[path] = cached_chunk(self.vae, path, self.folder, self.half)
 
-    def draw(self) -> Sample:
-        """A batch of one shape."""
+    def draw(self, tokens: int = TOKENS) -> Sample:
+        """A batch of one shape, of about so many tokens, or half of them at half the size."""
         chunks = [chunk for parts in self.parts.values() for chunk in parts]
-        return draw_sample(chunks, TOKENS // 2 if self.half else TOKENS, SHARES)
+        return draw_sample(chunks, tokens // 2 if self.half else tokens, SHARES)
 
 
 def half_share(progress: float, learned: bool = False) -> float:

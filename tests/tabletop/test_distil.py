@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from pipeline.frames import noise_levels
-from pipeline.tabletop.distil import SMALLER, STEPS, begin, guided, levels_of, own_states, student_loss, taught
+from pipeline.tabletop.distil import SMALLER, STEPS, begin, guided, levels_of, own_state, student_loss, taught
 from pipeline.tabletop.latents import Sample
 from pipeline.tabletop.layout import Given
 from pipeline.tabletop.muon import make_optimizers
@@ -45,8 +45,7 @@ def test_guidance_mixes_as_the_pipeline_does(model: Denoiser, sample: Sample) ->
 @torch.no_grad()
 def test_the_student_goes_its_own_road_and_keeps_what_is_given(model: Denoiser, sample: Sample) -> None:
     state = begin(sample)
-    passed = own_states(model, state)
-    assert len(passed) == STEPS
+    passed = [own_state(model, state, step) for step in range(STEPS)]
     clean = sample.latents[:, :, 0].flatten(2).transpose(1, 2)
     for inputs in passed:
         assert torch.equal(inputs[:, :4], clean), "given wholly, whatever the strength was"
@@ -59,7 +58,7 @@ def test_the_student_goes_its_own_road_and_keeps_what_is_given(model: Denoiser, 
 @torch.no_grad()
 def test_a_teacher_goes_on_from_the_students_state_in_small_guided_steps(model: Denoiser, sample: Sample) -> None:
     state = begin(sample)
-    here, fine = own_states(model, state)[5], levels_of(STEPS * SMALLER)
+    here, fine = own_state(model, state, 5), levels_of(STEPS * SMALLER)
     by_hand = here.clone()
     for number in range(5 * SMALLER, 6 * SMALLER):
         velocity = guided(model, state, state.at(by_hand, fine[number]), 2.0)
@@ -78,7 +77,7 @@ def test_a_student_learns_to_leap(model: Denoiser, sample: Sample) -> None:
     losses = []
     for number in range(24):
         step = random.Random(number).randrange(STEPS)
-        here = own_states(model, state)[step]
+        here = own_state(model, state, step)
         loss = student_loss(model, state, here, step, taught(teacher, state, here, step, 4.0))
         loss.backward()  # type: ignore[no-untyped-call]
         for optimizer in optimizers:
