@@ -20,13 +20,20 @@ from diffusers.pipelines.ltx.pipeline_ltx_condition import linear_quadratic_sche
 from safetensors.torch import load_file
 from torch import Tensor
 
-from pipeline.tabletop.checkpoint import Rates, Training, log_curve, set_rates, step_all
+from pipeline.tabletop.checkpoint import Rates, Training, log_curve, set_rates
 from pipeline.tabletop.data import WORLDS
 from pipeline.tabletop.latents import Sample
 from pipeline.tabletop.layout import Tokens, lay_out
 from pipeline.tabletop.probe import load_autoencoder
 from pipeline.tabletop.train import save_model
-from pipeline.tabletop.train_transformer import Denoiser, LatentLibrary, Shape, begin_training, build_denoiser
+from pipeline.tabletop.train_transformer import (
+    Denoiser,
+    LatentLibrary,
+    Shape,
+    begin_training,
+    build_denoiser,
+    learn_from,
+)
 
 STEPS: Final = 8
 """Steps of the student."""
@@ -183,12 +190,7 @@ def learn(student: Denoiser, training: Training, teacher: Teacher, scale: float)
     here = own_state(student, state, step)
     set_rates(training.optimizers, training.clock, RATES)
     loss = student_loss(student, state, here, step, taught(teacher.model, state, here, step, scale))
-    loss.backward()  # type: ignore[no-untyped-call]
-    step_all(training.optimizers)
-    for name, module in training.modules.items():
-        training.averages[name].update(module, training.clock.step)
-    training.clock.step += 1
-    return step, loss.item()
+    return step, learn_from(loss, training)
 
 
 def by_step(losses: list[tuple[int, float]]) -> dict[str, float]:

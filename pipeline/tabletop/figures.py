@@ -1,4 +1,4 @@
-"""The report's charts of what was trained and what is permanent, wherever there are figures to draw."""
+"""The report's charts of what was trained, tried and permanent, wherever there are figures to draw."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from PIL import Image
 
-from pipeline.tabletop.charts import Axis, Line, draw_chart, side_by_side
+from pipeline.tabletop.charts import PENS, Axis, Line, draw_chart, side_by_side
 from pipeline.tabletop.claims import HIDDEN
 from pipeline.tabletop.report import BARS, Row, Section
 from pipeline.tabletop.suites import OTHERS, RENDERS
@@ -68,6 +68,26 @@ def learning(model: Path) -> Section | None:
         "much the model listens."
     )
     return Section("Training", text, {"learning": side_by_side(charts)})
+
+
+def ablations(model: Path) -> Section | None:
+    """What learned how fast, one thing changed at a time; nothing where that was not tried."""
+    if not (model / "ablations.json").is_file():
+        return None
+    record = json.loads((model / "ablations.json").read_text())
+    named = {way["name"]: [(row["minutes"], row["held_out"]) for row in way["curve"]] for way in record["ways"]}
+    lines = [
+        Line(name, points, dashed=number >= len(PENS), pen=number % len(PENS))
+        for number, (name, points) in enumerate(named.items())
+    ]
+    chart = draw_chart("Held-out loss, one thing changed", lines, MINUTES, UP["transformer"], (620, 400))
+    ends = "; ".join(f"{name} {points[-1][1]:.3f}" for name, points in named.items())
+    text = (
+        f"A small transformer ({record['size'].replace('x', ' wide, ')} layers) was trained in several ways, "
+        f"{record['minutes']:g} minutes each, from the same weights. Held-out loss at the end: {ends}. "
+        "[ablations.json](ablations.json) has the curves."
+    )
+    return Section("What learns fastest", text, {"ablations": chart})
 
 
 def permanence(rows: Sequence[Row]) -> Section | None:

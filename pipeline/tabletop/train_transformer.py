@@ -98,12 +98,13 @@ def draw_sigma(count: int) -> Tensor:
     return torch.where(torch.rand(count) < 0.2, 0.9 + 0.1 * torch.rand(count), spread)
 
 
-def flow_loss(model: Denoiser, sample: Sample, sigma: Tensor) -> Tensor:
-    """Mean squared error of the velocity over the tokens that are not given."""
+def flow_loss(model: Denoiser, sample: Sample, sigma: Tensor, weight: Tensor | None = None) -> Tensor:
+    """Mean squared error of the velocity over the tokens that are not given; `weight` (batch,) is of clips."""
     tokens = lay_out(sample.latents, sigma, sample.given)
     device = model.transformer.device
     tokens = Tokens(*(value.to(device) for value in (tokens.inputs, tokens.target, tokens.sigma, tokens.coords)))
     error = (model.predict(tokens, sample.captions) - tokens.target).square().mean(-1)
+    error = error if weight is None else error * weight.to(device)[:, None]
     wanted = (tokens.sigma > 0).float()
     return (error * wanted).sum() / wanted.sum()
 
@@ -229,7 +230,11 @@ def begin_training(model: Denoiser, minutes: float, path: Path) -> Training:
 
 def take_step(model: Denoiser, training: Training, sample: Sample) -> float:
     """Take one step on a batch, at noise levels drawn now; return its loss."""
-    loss = flow_loss(model, sample, draw_sigma(len(sample.latents)))
+    return learn_from(flow_loss(model, sample, draw_sigma(len(sample.latents))), training)
+
+
+def learn_from(loss: Tensor, training: Training) -> float:
+    """Take one step down a loss, and let the averaged weights follow; return the loss."""
     loss.backward()  # type: ignore[no-untyped-call]
     step_all(training.optimizers)
     for name, module in training.modules.items():
