@@ -158,14 +158,11 @@ def find_clip(store: Store, run_id: str | None, viewer: Viewer) -> Clip | None:
     return staged(run, store, viewer) if run else None
 
 
-def example_clip(settings: Settings) -> Clip | None:
-    """Return the first example with a recipe beside it, None where none ships."""
-    folder = settings.assets / "examples"
-    for video in sorted(folder.glob("*.mp4")):
-        recipe = video.with_suffix(".json")
-        if recipe.is_file():
-            return _example(video, recipe)
-    return None
+def example_clip(settings: Settings, name: str = "ball") -> Clip | None:
+    """Return an example that ships with its recipe, None where it does not."""
+    video = settings.assets / "examples" / f"{name}.mp4"
+    recipe = video.with_suffix(".json")
+    return _example(video, recipe) if video.is_file() and recipe.is_file() else None
 
 
 def _example(video: Path, recipe: Path) -> Clip:

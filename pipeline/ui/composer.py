@@ -17,11 +17,15 @@ from pipeline.ui.rows import Rows
 FILES = (gr.File, gr.Image)
 # Drafts: how many seeds to begin with, and at most.
 SEEDS, MOST_SEEDS = 4, 8
+SHOWN = "shown"
 
 
 @dataclass(frozen=True)
 class Example:
-    """A chip that makes a take on one click: its words, and the files of its fields in assets/examples."""
+    """A chip that makes a take on one click: its words, and the files of its fields in assets/examples.
+
+    One with a file for `SHOWN` makes nothing: that take is shown as it was made.
+    """
 
     words: str
     chip: gr.Button
@@ -117,11 +121,6 @@ class Composer:
     def emptied(self) -> dict[Block, Any]:
         """Return the fields that begin empty as they began."""
         return {part: "" if isinstance(part, gr.Textbox) else None for part in self.filled_in}
-
-    @property
-    def starters(self) -> tuple[gr.Button, ...]:
-        """Return everything that starts a take."""
-        return (self.make, *(example.chip for example in self.examples))
 
     def choose(self, tabs: gr.Tabs) -> dict[Block, Any]:
         """Return what brings this composer to the front of the page's tabs."""

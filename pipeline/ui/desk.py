@@ -190,10 +190,17 @@ class Desk:
     def put_on_stage(self, run_id: str, key: str | None, session: str | None, gone: str) -> Updates:
         """Show a run in place of whatever a page has on its stage, or say that it is gone."""
         viewer = self.house.viewer(key)
+        return self._open(clips.find_clip(self.house.store, run_id, viewer), viewer, session, gone)
+
+    def show_example(self, name: str, key: str | None, session: str | None) -> Updates:
+        """Show a take that ships with the app in place of whatever a page has on its stage."""
+        clip = clips.example_clip(self.house.settings, name)
+        return self._open(clip, self.house.viewer(key), session, "This example did not come with the app.")
+
+    def _open(self, clip: clips.Clip | None, viewer: Viewer, session: str | None, gone: str) -> Updates:
         self.pages.open(session)
-        clip = clips.find_clip(self.house.store, run_id, viewer)
         shown = self.stage.say(gone) if clip is None else self.stage.play(clip)
-        return {**shown, self.seen: "", **self.around(viewer, run_id)}
+        return {**shown, self.seen: "", **self.around(viewer, clip.run_id if clip else None)}
 
     def carry(self, task: str, clip: clips.Clip, key: str | None) -> Updates:
         """Carry the clip on the stage into another tab, ready to run; it is edited from its unmarked latents.

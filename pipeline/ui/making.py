@@ -10,7 +10,7 @@ import gradio as gr
 from gradio.components import Component
 
 from pipeline.errors import OnetakeError
-from pipeline.ui.composer import Composer
+from pipeline.ui.composer import SHOWN, Composer
 from pipeline.ui.desk import Desk, refusal
 from pipeline.ui.pages import AT_ONCE, ON_ZEROGPU, Refused, Seen, called
 from pipeline.ui.stage import Updates
@@ -22,8 +22,18 @@ def wire_making(desk: Desk, composer: Composer) -> None:
     make, making = wire_maker(Maker(desk, composer, fetching()), composer.make)
     filled = list(dict.fromkeys([*composer.filled_in, *composer.own.values()]))
     for example in composer.examples:
+        if name := example.files.get(SHOWN):
+            _wire_shown(desk, example.chip, name)
+            continue
         chosen = example.chip.click(partial(desk.play_example, composer, example), None, filled, **AT_ONCE)
         chosen.then(make, **making)
+
+
+def _wire_shown(desk: Desk, chip: gr.Button, name: str) -> None:
+    def show(key: str | None, request: gr.Request) -> Updates:
+        return desk.show_example(name, key, request.session_hash)
+
+    chip.click(show, desk.visitor, [*desk.outputs, *desk.surroundings], **AT_ONCE)
 
 
 def wire_maker(maker: "Maker", button: gr.Button) -> tuple[Callable[..., Any], dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 import gradio as gr
 
-from pipeline.ui.composer import Composer, build_examples, build_prompt, build_rest
+from pipeline.ui.composer import SHOWN, Composer, build_examples, build_prompt, build_rest
 from pipeline.ui.rows import Rows
 
 TASK = "text"
@@ -12,6 +12,7 @@ EXAMPLES = (
     "a yellow cone falls onto sand",
     "a purple ball rolls on water",
 )
+MINUTE = ("watch a whole minute", {SHOWN: "minute"})
 
 
 def build_text_tab(rows: Rows) -> Composer:
@@ -20,6 +21,6 @@ def build_text_tab(rows: Rows) -> Composer:
         prompt, model = build_prompt(
             TASK, "What happens in this take?", "a green ball rolls right on sand at night", rows
         )
-        examples = build_examples(*((words, {}) for words in EXAMPLES))
+        examples = build_examples(*((words, {}) for words in EXAMPLES), MINUTE)
         controls, making = build_rest(TASK, rows, model)
     return Composer(TASK, prompt, examples, controls, making)
