@@ -6,6 +6,7 @@
 #   make bench-gpu      hosted sizes with random weights on a card: time over its floor, memory for each policy
 #   make train, eval    the embedded model; FULL=1 judges it on three times as many programs
 #   make scaling        four sizes on the same clips, and the law of their losses; MINUTES= for all together
+#   make ablations      what learns fastest, one thing changed at a time; MINUTES= for all together
 #   make calibrate      what subtle, mild and strong mean
 #   make finetune CLIPS=folder    a LoRA from captioned clips; OUT=, TRIGGER="some words", STEPS=, RANK= change it
 #   make space SPACE=user/name, make publish-model MODEL=user/name    onto the Hub; DRY_RUN=1 only lists
@@ -16,7 +17,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP = $(BIN)/python -m pip install --disable-pip-version-check --quiet $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
-.PHONY: run test test-all check bench bench-gpu train eval scaling calibrate finetune space publish-model browser
+.PHONY: run test test-all check bench bench-gpu train eval scaling ablations calibrate finetune space publish-model browser
 
 run: $(VENV)/.installed
 	@$(BIN)/python app.py
@@ -50,6 +51,9 @@ eval: $(VENV)/.installed
 
 scaling: $(VENV)/.installed
 	@$(HEAP) $(BIN)/python -m pipeline.tabletop.scaling $(if $(MINUTES),--minutes $(MINUTES))
+
+ablations: $(VENV)/.installed
+	@$(HEAP) $(BIN)/python -m pipeline.tabletop.ablations $(if $(MINUTES),--minutes $(MINUTES))
 
 calibrate: $(VENV)/.installed
 	@$(BIN)/python -m pipeline.measures.calibrate

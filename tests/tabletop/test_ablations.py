@@ -1,21 +1,19 @@
 """Ablations: every way is judged alike, differs in what it says, and what is done is not done again."""
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
-from random import Random
 
 import pytest
 import torch
+from toy_clips import three_clips
 
 from pipeline.errors import BadRequest
 from pipeline.tabletop.ablations import NORMALISED, WAYS, Options, Units, ablate, judge_in, read_options
 from pipeline.tabletop.figures import ablations
 from pipeline.tabletop.latents import Sample
 from pipeline.tabletop.layout import Given
-from pipeline.tabletop.render import render
 from pipeline.tabletop.train_transformer import Shape, build_denoiser, judge
-from pipeline.tabletop.world import draw_split
 
 MODEL = Path(__file__).parents[2] / "assets" / "tabletop"
 pytestmark = pytest.mark.filterwarnings("ignore:Mismatch dtype")  # torch's hint about the speed of a norm
@@ -49,13 +47,14 @@ def test_other_units_hold_all_of_a_batch_and_a_flat_scale_changes_no_judgement_o
 @pytest.fixture
 def options(tmp_path: Path) -> Options:
     """A toy size on three clips, for a few steps of each way."""
-    rng, chunks = Random("ablations"), tmp_path / "work" / "chunks"
-    programs = [draw_split(rng, (64, 64), 9, kept_out=False) for _ in range(3)]
-    chunks.mkdir(parents=True)
-    frames = torch.stack([render(program) for program in programs])
-    told = json.dumps([asdict(program) for program in programs])
-    torch.save({"programs": told, "frames": frames}, chunks / "chunk-00000.pt")
-    words = ["--work", str(tmp_path / "work"), "--out", str(tmp_path / "ablations.json"), "--model", str(MODEL)]
+    words = [
+        "--work",
+        str(three_clips(tmp_path / "work")),
+        "--out",
+        str(tmp_path / "ablations.json"),
+        "--model",
+        str(MODEL),
+    ]
     return read_options([*words, "--size", "64x1", "--world", "plain", "--batches", "6", "--held-out", "2"])
 
 

@@ -1,25 +1,23 @@
 """Scaling: operations are those that torch counts, a known law is found again, the command writes its files."""
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
-from random import Random
 
 import pytest
 import torch
 from PIL import Image
 from torch.utils.flop_counter import FlopCounterMode
+from toy_clips import three_clips
 
 from pipeline.errors import BadRequest
 from pipeline.tabletop.flops import training_flops
 from pipeline.tabletop.latents import Sample
 from pipeline.tabletop.layout import Given
 from pipeline.tabletop.power_law import best_law, fit_laws, frontier
-from pipeline.tabletop.render import render
 from pipeline.tabletop.scaling import Options, next_judged, read_options, scale, shape_of
 from pipeline.tabletop.train_transformer import Shape, build_denoiser, draw_sigma, flow_loss
-from pipeline.tabletop.world import draw_split
 
 MODEL = Path(__file__).parents[2] / "assets" / "tabletop"
 pytestmark = pytest.mark.filterwarnings("ignore:Mismatch dtype")  # torch's hint about the speed of a norm
@@ -76,13 +74,7 @@ def test_a_size_that_is_none_is_refused_before_anything_is_trained(size: str) ->
 @pytest.fixture
 def options(tmp_path: Path) -> Options:
     """Two toy sizes on three clips, for a few steps each."""
-    rng, chunks = Random("scaling"), tmp_path / "work" / "chunks"
-    programs = [draw_split(rng, (64, 64), 9, kept_out=False) for _ in range(3)]
-    chunks.mkdir(parents=True)
-    frames = torch.stack([render(program) for program in programs])
-    told = json.dumps([asdict(program) for program in programs])
-    torch.save({"programs": told, "frames": frames}, chunks / "chunk-00000.pt")
-    words = ["--work", str(tmp_path / "work"), "--out", str(tmp_path / "out"), "--model", str(MODEL)]
+    words = ["--work", str(three_clips(tmp_path / "work")), "--out", str(tmp_path / "out"), "--model", str(MODEL)]
     words += ["--minutes", "60", "--batches", "12", "--sizes", "64x1", "128x1", "--world", "plain", "--device", "cpu"]
     return read_options([*words, "--prompts", "2", "--steps", "2", "--held-out", "2", "--judged-from", "1"])
 
