@@ -30,7 +30,7 @@ from pipeline.visitors import Parent
 
 PINNED = {"task": "animate", "image": "red", "at": ({"seconds": 0.5, "image": "blue", "strength": 0.5},), "last": "red"}
 TASKS: dict[str, dict[str, Any]] = {
-    "text": {"guidance_scale": 4.0},
+    "text": {"guidance_scale": 1.0},
     "picture": {"frames": 1},
     "styled": {"loras": ({"source": "style"},)},
     "animate": PINNED,

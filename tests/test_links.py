@@ -33,7 +33,7 @@ def test_a_link_can_be_read_by_people() -> None:
     link = link_of(recipe_of(made({"prompt": "a red ball, 100% round & shiny?", "shape": "square", "seconds": 2.0})))
     assert link == (
         "?task=text&prompt=a+red+ball,+100%25+round+%26+shiny%3F&shape=square&size=128x128&seconds=2&frames=17"
-        "&steps=8&guidance=1&seed=7&model=tabletop&app=0.1.0&v=1"
+        "&steps=8&guidance=4&seed=7&model=tabletop&app=0.1.0&v=1"
     )
 
 

@@ -63,7 +63,7 @@ def bare(family: "Family", plan: Plan, output_type: str = "latent", conditions: 
     return np.asarray(made)
 
 
-@pytest.mark.parametrize("asked", [{}, {"guidance_scale": 4.0}, {"frames": 1}, {"seed": 2**64 - 1, "steps": 1}])
+@pytest.mark.parametrize("asked", [{}, {"guidance_scale": 1.0}, {"frames": 1}, {"seed": 2**64 - 1, "steps": 1}])
 def test_latents_equal_the_bare_call_bit_for_bit(family: "Family", plan_for: MakePlan, asked: dict[str, float]) -> None:
     plan = plan_for(**asked)
     sample, told = run(family, plan)

@@ -35,7 +35,7 @@ def plan(spec: ModelSpec, **asked: Any) -> Plan:
 def test_defaults_come_from_the_row(spec: ModelSpec) -> None:
     made = plan(spec)
     assert (made.width, made.height) == spec.shapes[spec.shape]
-    assert (made.num_frames, made.steps, made.guidance_scale, made.fps) == (17, 8, 1.0, 8)
+    assert (made.num_frames, made.steps, made.guidance_scale, made.fps) == (17, 8, 4.0, 8)
     assert made.notes == ()
     assert made.prompt == "a red ball"
 

@@ -29,7 +29,7 @@ TABLETOP: tuple[ModelSpec, ...] = (
         shape="square",
         steps=8,
         max_steps=100,
-        guidance_scale=1.0,
+        guidance_scale=4.0,
         max_guidance_scale=10.0,
         blend=0.93,
         network=Network(layers=8, width=256, ffn=1024, text_tokens=48),

@@ -21,7 +21,7 @@ class Sampling:
     """How clips are made: denoising steps, guidance scale, and the seed of a suite's first clip."""
 
     steps: int = 8
-    guidance: float = 1.0
+    guidance: float = 4.0
     seed: int = 0
 
 
