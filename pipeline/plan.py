@@ -114,12 +114,13 @@ class Plan:
         return replace(self, resumes=None, begun=())
 
     def alone(self, number: int) -> "Plan":
-        """Return the plan of one of its segments, which has a seed of its own, and is given what it follows."""
+        """Return the plan of one of its segments, with a seed of its own, and what it follows as given."""
         segment, seed = self.segments[number], (self.seed + number) % SEED_LIMIT
         if segment.follows:
             pins = (Pin(0, Excerpt(BEFORE, frames=segment.follows)), *segment.pins)
             segment = replace(segment, pins=pins, follows=0)
-        return replace(self, segments=(segment,), timeline=(), seed=seed, begun=())
+        guidance = min(self.guidance_scale, segment.most_guidance or self.guidance_scale)
+        return replace(self, segments=(segment,), timeline=(), seed=seed, begun=(), guidance_scale=guidance)
 
     def first(self, segments: int) -> "Plan":
         """Return the plan of its first segments, which were made when it was stopped."""

@@ -66,6 +66,16 @@ def test_what_is_too_long_for_one_go_is_planned_in_parts(
     assert long.estimate.seconds == pytest.approx(max(parts, 3) * whole.estimate.seconds, rel=0.45)
 
 
+def test_parts_that_go_on_have_less_guidance_which_would_add_contrast_each_time(spec: ModelSpec) -> None:
+    asked = {"prompt": "a red ball", "seconds": 15.0}
+    usual, gentle = plan(spec, **asked), plan(spec, **asked, guidance_scale=1.5)
+    assert [usual.alone(number).guidance_scale for number in range(7)] == [4.0] + [2.0] * 6
+    assert {gentle.alone(number).guidance_scale for number in range(7)} == {1.5}
+    assert any("guided by 2 at most" in note for note in usual.notes)
+    hosted = plan(get_model("ltx-2b"), prompt="a ball", seconds=20.0, width=256, height=256)
+    assert {hosted.alone(number).guidance_scale for number in range(len(hosted.segments))} == {hosted.guidance_scale}
+
+
 def test_each_part_has_a_seed_and_the_pictures_of_its_time(spec: ModelSpec, tmp_path: Path) -> None:
     Image.new("RGB", (64, 64), "red").save(picture := str(tmp_path / "red.png"))
     at = [{"seconds": 5.0, "image": picture}, {"seconds": 2.5, "image": picture}]

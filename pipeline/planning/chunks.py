@@ -31,10 +31,9 @@ def chain(segment: Segment, spec: ModelSpec, number: int = 0) -> tuple[tuple[Seg
     for index, start in enumerate(starts):
         follows = overlap if index else segment.follows
         frames = min(size, segment.frames - start)
-        pins = tuple(_pins(segment, start, follows, frames))
-        chunks.append(
-            replace(segment, frames=frames, pins=pins, follows=follows, remembers=bool(index and not overlap))
-        )
+        own = replace(segment, frames=frames, pins=tuple(_pins(segment, start, follows, frames)), follows=follows)
+        goes_on = replace(own, remembers=not overlap, most_guidance=spec.chunks.most_guidance)
+        chunks.append(goes_on if index else own)
         parts.append(Made(follows, frames - follows, matched=bool(follows), segment=number + index))
     return tuple(chunks), tuple(parts)
 
@@ -42,7 +41,8 @@ def chain(segment: Segment, spec: ModelSpec, number: int = 0) -> tuple[tuple[Seg
 def told(chunks: tuple[Segment, ...]) -> str:
     """Say how a long take is made."""
     before = f"the last {chunks[-1].follows} frames of the one" if chunks[-1].follows else "what it remembers of those"
-    return f"Made in {len(chunks)} parts, each going on from {before} before."
+    guided = f", guided by {chunks[-1].most_guidance:g} at most" if chunks[-1].most_guidance else ""
+    return f"Made in {len(chunks)} parts, each going on from {before} before{guided}."
 
 
 def _pins(segment: Segment, start: int, follows: int, frames: int) -> Iterator[Pin]:

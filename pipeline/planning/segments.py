@@ -37,7 +37,7 @@ class Segment:
     `strength` is the noise level 0..1 at which its source is taken up; a rolled one has no first frame: its latents
     are turned in time at each step (Mobius, arXiv 2502.20307), and it ends where it begins. So many of its first
     frames as it `follows` are the last ones of the segment before; one that `remembers` is made from the latents of all
-    those before.
+    those before. Some have less guidance than their take.
     """
 
     prompt: str
@@ -48,6 +48,7 @@ class Segment:
     rolled: bool = False
     follows: int = 0
     remembers: bool = False
+    most_guidance: float | None = None
 
     @property
     def start(self) -> float:
