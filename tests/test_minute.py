@@ -72,7 +72,7 @@ def test_parts_that_go_on_have_less_guidance_which_would_add_contrast_each_time(
     assert [usual.alone(number).guidance_scale for number in range(7)] == [4.0] + [2.0] * 6
     assert {gentle.alone(number).guidance_scale for number in range(7)} == {1.5}
     assert any("guided by 2 at most" in note for note in usual.notes)
-    hosted = plan(get_model("ltx-2b"), prompt="a ball", seconds=20.0, width=256, height=256)
+    hosted = plan(get_model("ltx-2b"), prompt="a ball", seconds=20.0, steps=8, width=256, height=256)
     assert {hosted.alone(number).guidance_scale for number in range(len(hosted.segments))} == {hosted.guidance_scale}
 
 
