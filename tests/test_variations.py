@@ -111,7 +111,7 @@ def test_seeds_out_of_reach_are_refused(given: tuple[int, ...], count: int | Non
 
 def test_a_draft_costs_its_share_and_its_end_the_rest(spec: ModelSpec, plan_for: MakePlan) -> None:
     speed = Speed(gflops=100.0, megapixels=1e9)
-    whole = make_plan(request := parse_request({"prompt": "a ball", "seed": 7}), spec, speed)
+    whole = make_plan(request := parse_request({"prompt": "a ball", "seed": 7, "steps": 25}), spec, speed)
     draft = as_draft(whole, speed)
     assert (steps_of(whole), draft.stop_after) == (25, 5)
     rest = finishing(draft, Stopped("x", "id", 5), speed)
