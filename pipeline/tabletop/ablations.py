@@ -19,20 +19,20 @@ from diffusers import AutoencoderKLLTXVideo
 from torch import Tensor
 from torch.optim import AdamW, Optimizer
 
-from pipeline.errors import BadRequest
-from pipeline.tabletop.checkpoint import Average, Clock, Training, averaged, set_rates
-from pipeline.tabletop.data import CHUNK, WORLDS
+from pipeline.tabletop.checkpoint import averaged, set_rates, start_training
+from pipeline.tabletop.data import CHUNK
 from pipeline.tabletop.latents import Sample
 from pipeline.tabletop.layout import Given, lay_out
 from pipeline.tabletop.muon import ADAM_RATE, make_optimizers
 from pipeline.tabletop.probe import load_autoencoder
-from pipeline.tabletop.scaling import HELD, next_judged, shape_of
+from pipeline.tabletop.scaling import HELD, add_shared_options, next_judged, shape_of
 from pipeline.tabletop.train_transformer import (
     JUDGED_SIGMAS,
     Denoiser,
     LatentLibrary,
     build_denoiser,
     draw_sigma,
+    filled_library,
     flow_loss,
     held_out_sample,
     learn_from,
@@ -145,23 +145,16 @@ class Options:
 def read_options(words: Sequence[str] | None = None) -> Options:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m pipeline.tabletop.ablations", description=__doc__)
-    parser.add_argument("--work", type=Path, default=Path(".cache/tabletop"), help="clips, latents, what is done")
+    add_shared_options(parser, "way")
     parser.add_argument("--out", type=Path, default=Path("assets/tabletop/ablations.json"))
-    parser.add_argument("--model", type=Path, default=Path("assets/tabletop"), help="whose autoencoder is taken")
     parser.add_argument("--minutes", type=float, default=32, help="for all ways together, each the same time")
     parser.add_argument("--size", default="128x4", metavar="WIDTHxLAYERS")
-    parser.add_argument("--world", choices=list(WORLDS), default="whole")
-    parser.add_argument("--batches", type=int, default=10**9, help="at most so many for each way")
-    parser.add_argument("--held-out", type=int, default=32, help="clips by which the loss is judged")
     return Options(**vars(parser.parse_args(words)))
 
 
 def clips_of(way: Way, vae: AutoencoderKLLTXVideo, options: Options) -> LatentLibrary:
     """The clips that a way learns from."""
-    library = LatentLibrary(vae, options.work, way.half, options.world)
-    library.refresh()
-    if not library.parts:
-        raise BadRequest("work", f"There are no clips in {options.work / 'chunks'}. Render some with `make train`.")
+    library = filled_library(vae, options.work, way.half, options.world)
     chunks = None if way.clips is None else max(1, way.clips // CHUNK)
     library.parts = dict(islice(library.parts.items(), chunks))
     return library
@@ -174,10 +167,8 @@ def train(way: Way, vae: AutoencoderKLLTXVideo, held_out: Sample, options: Optio
     random.seed("ablations")
     torch.manual_seed(7)
     modules = {"transformer": model.transformer, "text_encoder": model.text_encoder}
-    averages = {name: Average(module) for name, module in modules.items()}
-    clock = Clock(budget=options.minutes / len(WAYS) * 60)
-    training = Training(modules, averages, way.optimizers(model), clock)
-    rows, judged_next = list[dict[str, float]](), next_judged(0)
+    training = start_training(modules, way.optimizers(model), options.minutes / len(WAYS), None)
+    clock, rows, judged_next = training.clock, list[dict[str, float]](), next_judged(0)
     while clock.progress < 1 and clock.step < options.batches:
         set_rates(training.optimizers, clock, HELD)
         sigma = way.sigma(len((batch := units.of(library.draw())).latents))

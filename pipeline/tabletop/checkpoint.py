@@ -126,11 +126,13 @@ def averaged(training: Training) -> Iterator[None]:
             module.load_state_dict(own[name])
 
 
-def start_training(modules: dict[str, nn.Module], optimizers: list[Optimizer], minutes: float, path: Path) -> Training:
+def start_training(
+    modules: dict[str, nn.Module], optimizers: list[Optimizer], minutes: float, path: Path | None
+) -> Training:
     """Begin a training, or go on with the one whose checkpoint lies at `path`."""
     averages = {name: Average(module) for name, module in modules.items()}
     training = Training(modules, averages, optimizers, Clock(budget=minutes * 60))
-    if training.resume(path):
+    if path and training.resume(path):
         print(f"resumed at step {training.clock.step}, {training.clock.spent / 60:.1f} minutes in", flush=True)
     return training
 

@@ -32,6 +32,7 @@ from pipeline.tabletop.train_transformer import (
     Shape,
     begin_training,
     build_denoiser,
+    filled_library,
     learn_from,
 )
 
@@ -177,8 +178,7 @@ def load_teachers(options: Options) -> list[Teacher]:
     vae = load_autoencoder(options.model).requires_grad_(False)
     teachers = []
     for world, folder in options.teacher:
-        clips = LatentLibrary(vae, options.work, half=False, world=world)
-        clips.refresh()
+        clips = filled_library(vae, options.work, half=False, world=world)
         shape = Shape(options.width, options.layers, options.compile, folder, world=world)
         teachers.append(Teacher(build_denoiser(shape, "cpu"), clips))
     return teachers

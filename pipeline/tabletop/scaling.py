@@ -35,10 +35,10 @@ from pipeline.tabletop.sampling import Case, Sampling, sample
 from pipeline.tabletop.suites import held_out_programs
 from pipeline.tabletop.train_transformer import (
     Denoiser,
-    LatentLibrary,
     Shape,
     begin_training,
     build_denoiser,
+    filled_library,
     held_out_sample,
     judge,
     take_step,
@@ -79,21 +79,26 @@ class Options:
 def read_options(words: Sequence[str] | None = None) -> Options:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m pipeline.tabletop.scaling", description=__doc__)
-    parser.add_argument("--work", type=Path, default=Path(".cache/tabletop"), help="clips, latents, checkpoints")
+    add_shared_options(parser, "size")
     parser.add_argument(
         "--out", type=Path, default=Path("assets/tabletop/scaling"), help="what was found, and pictures"
     )
-    parser.add_argument("--model", type=Path, default=Path("assets/tabletop"), help="whose autoencoder is taken")
     parser.add_argument("--minutes", type=float, default=240, help="for all sizes together, each the same time")
-    parser.add_argument("--batches", type=int, default=10**9, help="at most so many for each size")
     parser.add_argument("--sizes", nargs="+", default=list(SIZES), metavar="WIDTHxLAYERS")
-    parser.add_argument("--world", choices=list(WORLDS), default="whole")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--prompts", type=int, default=4, help="rows of the sheet of samples")
     parser.add_argument("--steps", type=int, default=Sampling.steps, help="denoising steps of the samples")
-    parser.add_argument("--held-out", type=int, default=32, help="clips by which the loss is judged")
     parser.add_argument("--judged-from", type=int, default=100, help="the first step that counts: rates warm up")
     return Options(**vars(parser.parse_args(words)))
+
+
+def add_shared_options(parser: argparse.ArgumentParser, each: str) -> None:
+    """Add what every comparison of trainings can be told; `each` is what it compares."""
+    parser.add_argument("--work", type=Path, default=Path(".cache/tabletop"), help="clips, latents, what is done")
+    parser.add_argument("--model", type=Path, default=Path("assets/tabletop"), help="whose autoencoder is taken")
+    parser.add_argument("--world", choices=list(WORLDS), default="whole")
+    parser.add_argument("--batches", type=int, default=10**9, help=f"at most so many for each {each}")
+    parser.add_argument("--held-out", type=int, default=32, help="clips by which the loss is judged")
 
 
 def shape_of(size: str, world: str) -> Shape:
@@ -108,11 +113,7 @@ class Batches:
     """The same batch for the same step, whatever is trained on it; its noise too, if it is drawn next."""
 
     def __init__(self, vae: AutoencoderKLLTXVideo, work: Path, world: str) -> None:
-        self._small, self._full = (LatentLibrary(vae, work, half, world) for half in (True, False))
-        for library in (self._small, self._full):
-            library.refresh()
-        if not self._full.parts:
-            raise BadRequest("work", f"There are no clips in {work / 'chunks'}. Render some with `make train`.")
+        self._small, self._full = (filled_library(vae, work, half, world) for half in (True, False))
 
     @property
     def clips(self) -> int:

@@ -157,6 +157,15 @@ class LatentLibrary:
         return draw_sample(chunks, tokens // 2 if self.half else tokens, SHARES)
 
 
+def filled_library(vae: AutoencoderKLLTXVideo, work: Path, half: bool, world: str) -> LatentLibrary:
+    """The clips of a training's folder; raise BadRequest where there are none."""
+    library = LatentLibrary(vae, work, half, world)
+    library.refresh()
+    if not library.parts:
+        raise BadRequest("work", f"There are no clips in {library.chunks}. Render some with `make train`.")
+    return library
+
+
 def half_share(progress: float, learned: bool = False) -> float:
     """Share of batches at half size at this point of the training; `learned` is for one that goes on."""
     return next(share for until, share in (HALF_SHARES_LEARNED if learned else HALF_SHARES) if progress <= until)

@@ -1,12 +1,24 @@
 """Fewer steps without guidance: the teacher's road, and a student that learns to take it in leaps."""
 
 import random
+from argparse import ArgumentTypeError
+from pathlib import Path
 
 import pytest
 import torch
 
 from pipeline.frames import noise_levels
-from pipeline.tabletop.distil import SMALLER, STEPS, begin, guided, levels_of, own_state, student_loss, taught
+from pipeline.tabletop.distil import (
+    SMALLER,
+    STEPS,
+    begin,
+    guided,
+    levels_of,
+    own_state,
+    student_loss,
+    taught,
+    teacher_of,
+)
 from pipeline.tabletop.latents import Sample
 from pipeline.tabletop.layout import Given
 from pipeline.tabletop.muon import make_optimizers
@@ -85,3 +97,10 @@ def test_a_student_learns_to_leap(model: Denoiser, sample: Sample) -> None:
             optimizer.zero_grad()
         losses.append(loss.item())
     assert sum(losses[-6:]) < 0.7 * sum(losses[:6])
+
+
+def test_a_teacher_is_named_with_its_world() -> None:
+    assert teacher_of("whole=some/folder") == ("whole", Path("some/folder"))
+    for words in ("some/folder", "moon=some/folder", "plain="):
+        with pytest.raises(ArgumentTypeError, match="plain=FOLDER, whole=FOLDER"):
+            teacher_of(words)
