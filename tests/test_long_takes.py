@@ -1,4 +1,4 @@
-"""Long takes as the evaluation has them: made as the app makes them, with and without what joins their parts."""
+"""Long takes as the evaluation has them: made as the app makes them, with and without what holds back drift."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,7 +13,7 @@ from pipeline.backends.local import LocalBackend
 from pipeline.errors import BadRequest
 from pipeline.events import Pixels
 from pipeline.measures.contact_sheet import GAP, LABEL, contact_sheet, frames_at
-from pipeline.measures.long_takes import WITH, WITHOUT, Studio, settings_for, unmatched
+from pipeline.measures.long_takes import WITH, WITHOUT, Studio, settings_for, uncorrected
 from pipeline.model_spec import Chunks, ModelSpec
 from pipeline.models import get_model
 from pipeline.plan import Plan, make_plan
@@ -26,7 +26,7 @@ ASKED = {"prompt": "a red ball bounces on snow", "width": 64, "height": 64, "fra
 @pytest.fixture(scope="module")
 def short(spec: ModelSpec) -> ModelSpec:
     """The same model, of which such a take has three parts."""
-    return replace(spec, max_frames=17, chunks=Chunks(17, 9))
+    return replace(spec, max_frames=17, chunks=Chunks(17, 9, most_guidance=1.5))
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ def shown(studio: Studio, way: str) -> Pixels:
     return np.stack(list(read_frames(studio.file("one", way))))
 
 
-def test_a_take_is_the_app_s_own_and_the_other_one_differs_where_something_was_matched(
+def test_a_take_is_the_app_s_own_and_the_other_one_differs_where_parts_go_on(
     studio: Studio, plan: Plan, backend: LocalBackend
 ) -> None:
     made, other = shown(studio, WITH), shown(studio, WITHOUT)
@@ -65,15 +65,15 @@ def test_a_part_goes_on_from_the_latents_of_the_one_before_which_are_not_encoded
         assert not np.allclose(after[:, :, :1], before[:, :, 2:3], atol=0.1), "of one frame, not of four"
 
 
-def test_parts_that_are_the_same_either_way_are_made_once(studio: Studio, plan: Plan, backend: LocalBackend) -> None:
-    assert np.array_equal(shown(studio, WITHOUT), decoded(denoised(backend, unmatched(plan))))
+def test_both_are_made_once_and_stay(studio: Studio, plan: Plan, backend: LocalBackend) -> None:
+    assert np.array_equal(shown(studio, WITHOUT), decoded(denoised(backend, uncorrected(plan))))
     again = Studio(backend, studio.spec, studio.kept / "again")
     again.kept.mkdir()
     with forwards(backend, plan.model) as calls:
         again.make("one", ASKED)
-        assert len(calls) == (3 + 1) * 2, "two steps of three parts, and of the last one once more"
+        assert len(calls) == (3 + 3) * 2, "two steps of three parts, either way"
         again.make("one", ASKED)
-        assert len(calls) == 8, "what is there stays"
+        assert len(calls) == 12, "what is there stays"
     assert sorted(path.name for path in again.kept.iterdir()) == ["one-with.mkv", "one-without.mkv"]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from halves import forwards
+from halves import decoded, forwards
 from PIL import Image
 from test_edits import plan, psnr
 from test_layouts import film
@@ -17,7 +17,7 @@ from pipeline.backends.local import LocalBackend
 from pipeline.backends.parts import Parts
 from pipeline.countdown import Countdown
 from pipeline.errors import CannotDo, Interrupted
-from pipeline.events import Pixels, Step, Watchable
+from pipeline.events import PartDone, Pixels, Step, Watchable
 from pipeline.generate import Event, Finished, generate
 from pipeline.halfway import read_halfway
 from pipeline.library.runs import Run
@@ -76,6 +76,12 @@ def test_parts_that_go_on_have_less_guidance_which_would_add_contrast_each_time(
     assert {hosted.alone(number).guidance_scale for number in range(len(hosted.segments))} == {hosted.guidance_scale}
 
 
+def test_parts_that_go_on_are_shown_as_they_come_which_what_hides_a_join_would_sharpen(spec: ModelSpec) -> None:
+    parts = plan(spec, prompt="a red ball", seconds=15.0).timeline
+    assert len(parts) == 7
+    assert not any(part.matched for part in parts if isinstance(part, Made))
+
+
 def test_each_part_has_a_seed_and_the_pictures_of_its_time(spec: ModelSpec, tmp_path: Path) -> None:
     Image.new("RGB", (64, 64), "red").save(picture := str(tmp_path / "red.png"))
     at = [{"seconds": 5.0, "image": picture}, {"seconds": 2.5, "image": picture}]
@@ -130,6 +136,22 @@ def test_parts_go_on_from_each_other_and_each_can_be_watched(long: Plan, backend
     joins = [psnr(frames[join - 1], frames[join]) for join in long.joins]
     assert min(joins) > 20, "no cut"
     assert not list((store.disk / ".unfinished").glob("parts-*")), "what is done needs no parts"
+
+
+def test_a_part_is_decoded_once(long: Plan, backend: LocalBackend) -> None:
+    shown: list[PartDone] = []
+    decoder: Any = backend.warm(long.model).pipe.vae.decoder
+    calls: list[int] = []
+    hook = decoder.register_forward_hook(lambda *_: calls.append(1))
+    try:
+        take = backend.run(long, lambda event: shown.append(event) if isinstance(event, PartDone) else None, bool)
+        assert calls, "each part can be watched"
+        del calls[:]
+        frames = decoded(take)
+    finally:
+        hook.remove()
+    assert not calls
+    assert np.array_equal(frames, np.concatenate([part.frames for part in shown]))
 
 
 def test_stop_keeps_the_parts_that_are_done_and_the_same_take_goes_on_after_them(

@@ -89,6 +89,7 @@ class Chain:
             return
         part = next(each for each in plan.timeline if isinstance(each, Made) and each.segment == number)
         frames = made_of(family, plan.alone(number), sample.latents, part, read)
+        read.shown.keep(part, frames)
         self._on_event(
             PartDone(number + 1, len(plan.segments), small(frames), sample.latents, sample.steps, self._marks)
         )

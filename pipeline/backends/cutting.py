@@ -1,9 +1,12 @@
 """The frames of a take: what is read of the given, what its segments decode to, and both cut together."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from tempfile import TemporaryFile
+from typing import IO, TYPE_CHECKING
+from weakref import finalize
 
 import numpy as np
 from PIL import Image
@@ -24,15 +27,47 @@ if TYPE_CHECKING:
 AT_ONCE = 8
 
 
+class Shown:
+    """The frames of parts that were decoded to be watched, on disk until the take is put together of them.
+
+    There may be more of them than fit into memory.
+    """
+
+    def __init__(self) -> None:
+        self._open = ExitStack()
+        self._files: dict[Made, tuple[IO[bytes], tuple[int, ...]]] = {}
+        # A take that nobody reads to its end leaves nothing open either.
+        finalize(self, self._open.close)
+
+    def keep(self, part: Made, frames: Pixels) -> None:
+        """Write the frames of a part (n, height, width, 3) to a file that goes with this process."""
+        file = self._open.enter_context(TemporaryFile(prefix="onetake-"))  # noqa: SIM115
+        frames.tofile(file)
+        self._files[part] = file, frames.shape
+
+    def __contains__(self, part: Made) -> bool:
+        return part in self._files
+
+    def pieces(self, part: Made) -> Iterator[Pixels]:
+        """Yield the frames of a part that is kept, a few at a time, as often as they are asked for."""
+        file, (count, *size) = self._files[part]
+        each = int(np.prod(size))
+        for first in range(0, count, AT_ONCE):
+            file.seek(first * each)
+            yield np.fromfile(file, np.uint8, min(AT_ONCE, count - first) * each).reshape(-1, *size)
+
+
 class Reader:
     """Reads excerpts of clips, and of the latents of takes, at the size and rate of a plan; each once.
 
-    `before` are the frames of the segment that was made last, `made` the latents of all that are made.
+    `before` are the frames of the segment that was made last, `made` the latents of all that are made, `shown` what
+    is decoded of them.
     """
 
     def __init__(self, plan: Plan, codec: "Callable[[], Codec]") -> None:
         self.before: Pixels | None = None
         self.made: Sequence[Latents] = ()
+        self.shown = Shown()
         self._plan = plan
         self._codec = codec
         self._read: dict[Excerpt, Pixels] = {}
@@ -88,6 +123,8 @@ def pieces(family: "Family", plan: Plan, latents: Sequence[Latents], read: Reade
             yield read(part.excerpt)
         elif len(plan.segments) == 1:
             yield made_of(family, plan, latents[0], part, read)
+        elif part in read.shown:
+            yield from read.shown.pieces(part)
         else:
             made = made_of(family, plan.alone(part.segment), latents[part.segment], part, read)
             yield from (made[first : first + AT_ONCE] for first in range(0, len(made), AT_ONCE))

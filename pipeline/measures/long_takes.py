@@ -1,4 +1,4 @@
-"""Makes long takes twice, with and without what joins their parts: `python -m pipeline.measures.long_takes`.
+"""Makes long takes twice, with and without what holds back drift: `python -m pipeline.measures.long_takes`.
 
 `make eval` measures by them how far a take drifts. They go the way of every take, from a request through a plan, its
 parts and their splicing, and are kept as they come out of the decoder, without loss. Those that are there stay.
@@ -12,22 +12,17 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from pipeline.backends.chain import LATENTS
 from pipeline.backends.local import LocalBackend
 from pipeline.errors import BadRequest
-from pipeline.events import PartDone, Pixels, Told
-from pipeline.halfway import Halfway, write_halfway
+from pipeline.events import Pixels
 from pipeline.model_spec import ModelSpec
 from pipeline.models import EMBEDDED
 from pipeline.plan import Plan, make_plan
-from pipeline.planning.segments import Chunk, Made
 from pipeline.request import parse_request
 from pipeline.settings import Settings, prepare_environment
 from pipeline.video import kept_whole
 
 WITH, WITHOUT = "with", "without"
-ALIKE = 2
-"""So many parts have the same latents either way: the second goes on from the first, of which nothing is matched."""
 
 
 @dataclass(frozen=True)
@@ -50,33 +45,17 @@ class Studio:
         if len(plan.segments) < 2:
             longest = plan.num_frames / plan.fps
             raise BadRequest("seconds", f"{longest:g} s are made in one go. Ask for more than one part.")
-        with TemporaryDirectory(dir=self.kept) as parts:
-            begun = tuple(self._make(plan, self.file(name, WITH), Path(parts)))
-            list(self._make(replace(unmatched(plan), begun=begun[:ALIKE]), self.file(name, WITHOUT), Path(parts)))
-
-    def _make(self, plan: Plan, file: Path, parts: Path) -> Iterator[Chunk]:
-        """Write the frames of a take, and yield its parts for another one to go on from."""
-        done: list[PartDone] = []
-
-        def told(event: Told) -> None:
-            if isinstance(event, PartDone):
-                done.append(event)
-
-        take = self.backend.run(plan, told, lambda: False)
-        write_whole(take.frames, file, plan.fps)
-        for part in done:
-            kept = parts / f"{part.part}.safetensors"
-            write_halfway(Halfway(part.steps, {LATENTS: part.latents}, part.marks), kept)
-            yield Chunk(str(kept))
+        for way, made in ((WITH, plan), (WITHOUT, uncorrected(plan))):
+            take = self.backend.run(made, lambda _: None, lambda: False)
+            write_whole(take.frames, self.file(name, way), plan.fps)
 
 
-def unmatched(plan: Plan) -> Plan:
-    """Return the plan of the same take whose parts keep the colours that they come in, and meet as they come.
+def uncorrected(plan: Plan) -> Plan:
+    """Return the plan of the same take whose parts that go on are guided as strongly as the first one.
 
-    Each part goes on from the frames of the one before as they are, so that what differs adds up as it would.
+    Guidance adds contrast to each anew, and each goes on from the one before: it adds up.
     """
-    parts = (replace(part, matched=False) if isinstance(part, Made) else part for part in plan.timeline)
-    return replace(plan, timeline=tuple(parts))
+    return replace(plan, segments=tuple(replace(segment, most_guidance=None) for segment in plan.segments))
 
 
 def write_whole(frames: Iterator[Pixels], file: Path, fps: int) -> None:

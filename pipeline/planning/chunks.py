@@ -20,7 +20,8 @@ def chain(segment: Segment, spec: ModelSpec, number: int = 0) -> tuple[tuple[Seg
     """Return the chunks of a segment, counted from a number on, and what a take has of each.
 
     Only the last one may be shorter. A segment that is made in one go is one chunk. Of one that follows another, the
-    first chunk does.
+    first chunk does. The others begin with latents of the chunk before, and come out in its colours: bringing them
+    together had only sharpened the first frames of each.
     """
     if segment.frames <= spec.max_frames or spec.chunks is None:
         return (segment,), (Made(0, segment.frames, segment=number),)
@@ -34,7 +35,7 @@ def chain(segment: Segment, spec: ModelSpec, number: int = 0) -> tuple[tuple[Seg
         own = replace(segment, frames=frames, pins=tuple(_pins(segment, start, follows, frames)), follows=follows)
         goes_on = replace(own, remembers=not overlap, most_guidance=spec.chunks.most_guidance)
         chunks.append(goes_on if index else own)
-        parts.append(Made(follows, frames - follows, matched=bool(follows), segment=number + index))
+        parts.append(Made(follows, frames - follows, matched=bool(follows) and not index, segment=number + index))
     return tuple(chunks), tuple(parts)
 
 

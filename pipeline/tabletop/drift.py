@@ -1,8 +1,8 @@
 """How far long takes drift from how they began, and whether what they are of is still there at their end.
 
 The takes are of held-out scenes in which nothing leaves the picture, so that whatever changes is drift. The app makes
-them (`pipeline.measures.long_takes`, another process: nothing here imports it), each a second time without what brings
-the colours of its parts together.
+them (`pipeline.measures.long_takes`, another process: nothing here imports it), each a second time without what holds
+drift back: there the parts that go on are guided as strongly as the first one.
 """
 
 import hashlib
@@ -242,8 +242,8 @@ def section_of_takes(found: list[Found], takes: LongTakes, cases: list[Case], fo
     prompts = [f"{number}. {case.prompt}" for number, case in enumerate(shown, 1)]
     text = (
         f"{len(found)} takes of {takes.seconds:g} seconds, of held-out scenes in which nothing leaves the picture, "
-        "made in parts as the app makes them, and once more without what brings the colours of the parts together: "
-        "there each part goes on from the frames of the one before as they came. Means over all takes; renders tell "
+        "made in parts as the app makes them, and once more without the correction: there the parts that go on are "
+        "guided as strongly as the first one, which adds contrast to each anew. Means over all takes; renders tell "
         "how much such scenes change by themselves."
     )
     pictures = {"drift": side_by_side(sides), "long-takes": Image.fromarray(sheet(strips))}
