@@ -3,7 +3,8 @@
 `python -m pipeline.tabletop.probe` trains it on the clips that `train` rendered and writes probe.safetensors. It sees
 a clip through the autoencoder's encoder, as latents at full size and rate: renders, renders that went through the whole
 autoencoder and back, and both noised, so that it judges what a clip shows rather than how it was made. Of the plain
-world it reads scenes of one solid; `--world whole` trains it on all scenes of the whole world and all that is in them.
+world it reads scenes of one solid; `--world whole` trains it on all scenes of the whole world and all that is in them,
+and on those of the plain one where they lie beside them.
 """
 
 import argparse
@@ -194,7 +195,8 @@ def main() -> None:
     parser.add_argument("--world", choices=list(WORLDS), default="plain")
     options = parser.parse_args()
     vae = load_autoencoder(options.out)
-    paths = enumerate(chunks_on_disk(options.work / "chunks", options.world))
+    worlds = dict.fromkeys((options.world, "plain"))
+    paths = enumerate(path for world in worlds for path in chunks_on_disk(options.work / "chunks", world))
     parts = [
         part
         for number, path in paths

@@ -8,7 +8,7 @@ import argparse
 import json
 import os
 import platform
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
@@ -33,6 +33,7 @@ class Options:
     """What the command line can change."""
 
     chunks: int
+    plain_chunks: int
     autoencoder_minutes: float
     transformer_minutes: float
     width: int
@@ -51,6 +52,7 @@ def read_options() -> Options:
     parser = argparse.ArgumentParser(prog="python -m pipeline.tabletop.train", description=__doc__)
     cuda = torch.cuda.is_available()
     parser.add_argument("--chunks", type=int, default=120, help=f"how many times {CHUNK} clips to render")
+    parser.add_argument("--plain-chunks", type=int, default=0, help="as many of the plain world beside another one")
     parser.add_argument("--autoencoder-minutes", type=float, default=15)
     parser.add_argument("--transformer-minutes", type=float, default=100)
     parser.add_argument("--width", type=int, default=256, help="of the transformer, a multiple of 64")
@@ -101,9 +103,10 @@ def write_record(options: Options, vae: AutoencoderKLLTXVideo, denoiser: Denoise
     names = ("transformer",) if options.start else ("autoencoder", "transformer")
     curves = {name: read_curve(options.work / f"{name}.jsonl") for name in names}
     before = options.start / "training.json" if options.start else None
+    worlds = (options.world, "plain") if options.plain_chunks else (options.world,)
     record = {
         "options": {name: str(value) for name, value in asdict(options).items()},
-        "clips": CHUNK * len(list(chunks_on_disk(options.work / "chunks", options.world))),
+        "clips": sum(CHUNK * len(list(chunks_on_disk(options.work / "chunks", world))) for world in worlds),
         "tasks": SHARES,
         "parameters": {
             "autoencoder": count_parameters(vae),
@@ -132,10 +135,12 @@ def main() -> None:
     """Run the whole training."""
     options = read_options()
     chunks = options.work / "chunks"
-    render_chunks(chunks, range(options.chunks), os.cpu_count() or 1, options.world)
+    for world, count in ((options.world, options.chunks), ("plain", options.plain_chunks)):
+        render_chunks(chunks, range(count), os.cpu_count() or 1, world)
     paths = list(chunks_on_disk(chunks, options.world))
     vae = get_autoencoder(options, paths)
     shape = Shape(options.width, options.layers, options.compile, options.start, options.new_text, options.world)
+    shape = replace(shape, also_plain=bool(options.plain_chunks))
     denoiser = train_transformer(vae, options.work, options.transformer_minutes, shape)
     save_model(vae, denoiser, fit_preview(vae, paths[:10]), options.out)
     write_record(options, vae, denoiser)

@@ -1,6 +1,7 @@
 """Train the diffusion transformer and its text encoder together by rectified flow, small pictures first."""
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -140,14 +141,14 @@ def judge(model: Denoiser, sample: Sample) -> float:
 class LatentLibrary:
     """The clips on disk as latents, at half or full size; `refresh` takes in what was rendered since."""
 
-    def __init__(self, vae: AutoencoderKLLTXVideo, work: Path, half: bool, world: str = "plain") -> None:
-        self.vae, self.chunks, self.half, self.world = vae, work / "chunks", half, world
+    def __init__(self, vae: AutoencoderKLLTXVideo, work: Path, half: bool, worlds: Sequence[str] = ("plain",)) -> None:
+        self.vae, self.chunks, self.half, self.worlds = vae, work / "chunks", half, worlds
         self.folder = cache_folder(vae, work / "latents", half)
         self.parts: dict[Path, list[LatentChunk]] = {}
 
     def refresh(self) -> None:
         """Take in the chunks that are not yet in."""
-        for path in chunks_on_disk(self.chunks, self.world):
+        for path in (path for world in self.worlds for path in chunks_on_disk(self.chunks, world)):
             if path not in self.parts:
                 self.parts[path] = cached_chunk(self.vae, path, self.folder, self.half)
 
@@ -159,7 +160,7 @@ class LatentLibrary:
 
 def filled_library(vae: AutoencoderKLLTXVideo, work: Path, half: bool, world: str) -> LatentLibrary:
     """The clips of a training's folder; raise BadRequest where there are none."""
-    library = LatentLibrary(vae, work, half, world)
+    library = LatentLibrary(vae, work, half, (world,))
     library.refresh()
     if not library.parts:
         raise BadRequest("work", f"There are no clips in {library.chunks}. Render some with `make train`.")
@@ -175,7 +176,7 @@ def half_share(progress: float, learned: bool = False) -> float:
 class Shape:
     """Size of the transformer, whether its blocks are compiled (worth 15 % on a processor), and where to start from.
 
-    `new_text` starts the text encoder, and what reads it, anew.
+    `new_text` starts the text encoder, and what reads it, anew. `also_plain` takes clips of the plain world too.
     """
 
     width: int
@@ -184,6 +185,12 @@ class Shape:
     start: Path | None = None
     new_text: bool = False
     world: str = "plain"
+    also_plain: bool = False
+
+    @property
+    def worlds(self) -> tuple[str, ...]:
+        """The worlds whose clips it is trained on."""
+        return (self.world, "plain") if self.also_plain else (self.world,)
 
 
 def take_weights(model: Denoiser, folder: Path, new_text: bool) -> None:
@@ -256,7 +263,7 @@ def train_transformer(vae: AutoencoderKLLTXVideo, work: Path, minutes: float, sh
     """Train for so many minutes in all, encoding and checkpoints included."""
     model = build_denoiser(shape, device=str(vae.device))
     training = begin_training(model, minutes, work / "transformer.pt")
-    small, full = (LatentLibrary(vae, work, half, shape.world) for half in (True, False))
+    small, full = (LatentLibrary(vae, work, half, shape.worlds) for half in (True, False))
     held_out = held_out_sample(vae, world=shape.world)
     clock, smooth, share, saved = training.clock, 1.0, 0.0, training.clock.elapsed
     learned = bool(shape.start) and not shape.new_text

@@ -2,14 +2,17 @@
 
 from dataclasses import replace
 from pathlib import Path
+from shutil import copy
 
 import pytest
 import torch
+from toy_clips import three_clips
 
 from pipeline.tabletop.latents import Sample
 from pipeline.tabletop.layout import Given
 from pipeline.tabletop.network import make_autoencoder
 from pipeline.tabletop.train_transformer import (
+    LatentLibrary,
     Shape,
     build_denoiser,
     draw_sigma,
@@ -67,6 +70,17 @@ def test_a_curve_is_judged_on_the_same_clips_whenever_it_goes_on() -> None:
     again = held_out_sample(vae, 3)
     assert torch.equal(first.latents, again.latents)
     assert first.captions == again.captions
+
+
+def test_a_training_takes_in_the_clips_of_its_worlds(tmp_path: Path) -> None:
+    chunks, vae = three_clips(tmp_path) / "chunks", make_autoencoder().requires_grad_(False)
+    copy(chunks / "chunk-00000.pt", chunks / "whole-00000.pt")
+    taken = {}
+    for shape in (replace(SHAPE, world="whole"), replace(SHAPE, world="whole", also_plain=True)):
+        library = LatentLibrary(vae, tmp_path, half=False, worlds=shape.worlds)
+        library.refresh()
+        taken[shape.also_plain] = sorted(path.stem for path in library.parts)
+    assert taken == {False: ["whole-00000"], True: ["chunk-00000", "whole-00000"]}
 
 
 def test_each_clip_gets_the_caption_of_the_next() -> None:
