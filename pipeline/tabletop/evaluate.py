@@ -9,7 +9,7 @@ import hashlib
 import json
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -46,7 +46,7 @@ from pipeline.tabletop.report import (
     write_report,
 )
 from pipeline.tabletop.sampling import Case, Sampling, batches, load_pipeline, sample
-from pipeline.tabletop.suites import SUITES, Suite, Verdicts, draw_cases, judge_case, neighbour
+from pipeline.tabletop.suites import SUITES, Clips, Suite, Verdicts, draw_cases, judge_case, neighbour
 from pipeline.tabletop.train_autoencoder import judge as judge_autoencoder
 
 PROGRAMS: Final = 100
@@ -81,24 +81,25 @@ def write_aside(path: Path, text: str) -> None:
     partial.rename(path)
 
 
-def clip_path(bench: Bench, case: Case) -> Path:
-    """Where a case's clip lies."""
-    return bench.kept / f"{case.suite.replace(' ', '-')}-{case.number:04d}.pt"
+def clip_path(bench: Bench, case: Case, steps: int) -> Path:
+    """Where the clip lies that was made for a case in so many steps."""
+    return bench.kept / f"{case.suite.replace(' ', '-')}-{case.number:04d}-{steps}.pt"
 
 
-def make_clips(bench: Bench, cases: list[Case]) -> list[Tensor]:
-    """The cases' clips: kept ones, or made now."""
-    for batch in batches([case for case in cases if not clip_path(bench, case).exists()]):
-        for case, clip in zip(batch, sample(bench.pipe, batch, bench.how), strict=True):
-            partial = clip_path(bench, case).with_suffix(".part")
+def make_clips(bench: Bench, cases: list[Case], steps: int) -> list[Tensor]:
+    """The cases' clips in so many steps: kept ones, or made now."""
+    files = {case.number: clip_path(bench, case, steps) for case in cases}
+    for batch in batches([case for case in cases if not files[case.number].exists()]):
+        for case, clip in zip(batch, sample(bench.pipe, batch, replace(bench.how, steps=steps)), strict=True):
+            partial = files[case.number].with_suffix(".part")
             torch.save(clip.clone(), partial)
-            partial.rename(clip_path(bench, case))
-    return [torch.load(clip_path(bench, case), weights_only=True) for case in cases]
+            partial.rename(files[case.number])
+    return [torch.load(file, weights_only=True) for file in files.values()]
 
 
-def verdicts_on(bench: Bench, suite: Suite, case: Case, clips: tuple[Tensor, Tensor]) -> dict[str, Verdicts]:
+def verdicts_on(bench: Bench, suite: Suite, case: Case, clips: Clips) -> dict[str, Verdicts]:
     """What is found in a clip and its controls: kept, or judged now."""
-    path = clip_path(bench, case).with_suffix(".json")
+    path = clip_path(bench, case, bench.how.steps).with_suffix(".json")
     if not path.exists():
         write_aside(path, json.dumps(judge_case(suite, bench.judge, case, clips)))
     found: dict[str, Verdicts] = json.loads(path.read_text())
@@ -108,9 +109,10 @@ def verdicts_on(bench: Bench, suite: Suite, case: Case, clips: tuple[Tensor, Ten
 def run_suite(bench: Bench, suite: Suite, programs: int) -> Iterator[Judged]:
     """Make and judge the clips of a suite."""
     cases = draw_cases(suite, suite.count(programs))
-    clips = make_clips(bench, cases)
-    for case, clip in zip(cases, clips, strict=True):
-        yield Judged(case, clip, verdicts_on(bench, suite, case, (clip, clips[neighbour(case.number)])))
+    made, halved = (make_clips(bench, cases, steps) for steps in (bench.how.steps, max(bench.how.steps // 2, 1)))
+    for case, clip, fewer in zip(cases, made, halved, strict=True):
+        clips = Clips(clip, fewer, made[neighbour(case.number)])
+        yield Judged(case, clip, verdicts_on(bench, suite, case, clips))
 
 
 def run_suites(bench: Bench, programs: int) -> Iterator[Judged]:

@@ -30,6 +30,7 @@ GIVEN_LOSS: Final = "given first frame, loss against the autoencoder (dB)"
 
 MADE: Final = "made"
 RENDERS: Final = "renders through the autoencoder"
+HALVED: Final = "half the steps"
 OTHERS: Final = "clips of other prompts"
 
 
@@ -130,20 +131,30 @@ CONTROLS: Final[dict[str, Callable[[Tensor], Tensor]]] = {
 """What is done to a clip that was made, so that it should no longer pass where motion is judged."""
 
 
-def judge_case(suite: Suite, judge: Judge, case: Case, clips: tuple[Tensor, Tensor]) -> dict[str, Verdicts]:
-    """Verdicts on a clip and on its controls, by their kind; `clips` are the case's own and another's of its suite."""
-    clip, other = clips
+@dataclass(frozen=True)
+class Clips:
+    """What was made for a case, in all steps and in half of them, and for another one of its suite (uint8 frames)."""
+
+    made: Tensor
+    halved: Tensor
+    other: Tensor
+
+
+def judge_case(suite: Suite, judge: Judge, case: Case, clips: Clips) -> dict[str, Verdicts]:
+    """Verdicts on a clip and on its controls, by their kind."""
     picture = render(case.program)
     rebuilt = to_frames(through(judge.vae, to_pixels(picture)[None]))[0]
     sources = {
-        MADE: clip,
+        MADE: clips.made,
         RENDERS: rebuilt,
-        **{name: change(clip) for name, change in CONTROLS.items()},
-        OTHERS: other,
+        **{name: change(clips.made) for name, change in CONTROLS.items()},
+        HALVED: clips.halved,
+        OTHERS: clips.other,
     }
     found = {kind: verdicts(suite, judge, frames, case.program) for kind, frames in sources.items()}
     if case.given is not None:
-        for kind, frames in ((MADE, clip), (OTHERS, other)):
+        for kind in (MADE, HALVED, OTHERS):
+            frames = sources[kind]
             found[kind][GIVEN_LOSS] = psnr(rebuilt[0], picture[0]) - psnr(frames[0], picture[0])
     return found
 

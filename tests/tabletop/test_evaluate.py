@@ -9,7 +9,7 @@ import torch
 
 from pipeline.tabletop.captions import COLOUR_WORDS, SHAPE_WORDS
 from pipeline.tabletop.data import MIX, chunk_programs
-from pipeline.tabletop.evaluate import Bench, kept_folder, run_suite
+from pipeline.tabletop.evaluate import Bench, clip_path, kept_folder, run_suite
 from pipeline.tabletop.labels import ATTRIBUTES, truth
 from pipeline.tabletop.probe import Judge, load_probe
 from pipeline.tabletop.render import render
@@ -18,8 +18,11 @@ from pipeline.tabletop.sampling import Case, Sampling, load_pipeline
 from pipeline.tabletop.suites import (
     ADHERENCE,
     GIVEN_LOSS,
+    HALVED,
     MADE,
     ORBIT_ERROR,
+    OTHERS,
+    RENDERS,
     SUITES,
     draw_cases,
     held_out_programs,
@@ -184,5 +187,9 @@ def test_an_evaluation_goes_on_where_it_was_interrupted(probe: Judge, tmp_path: 
     loss = first[0].found[MADE][GIVEN_LOSS]
     assert loss is not None
     assert loss < 3, "the given frame is in the clip, also after two steps"
+    assert set(first[0].found) == {MADE, RENDERS, HALVED, OTHERS, "frozen first frame", "shuffled frames"}
+    case = first[0].case
+    assert torch.equal(torch.load(clip_path(bench, case, 2), weights_only=True), first[0].clip)
+    assert not torch.equal(torch.load(clip_path(bench, case, 1), weights_only=True), first[0].clip)
     assert set(LOWER_IS_BETTER) >= {GIVEN_LOSS}
     assert kept_folder(tmp_path, MODEL, how) != kept_folder(tmp_path, MODEL, Sampling(steps=3))
