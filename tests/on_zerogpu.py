@@ -35,7 +35,7 @@ from conftest import SMALL  # noqa: E402
 from pipeline.backends.take import Take  # noqa: E402
 from pipeline.backends.zero import ZeroBackend  # noqa: E402
 from pipeline.errors import OnetakeError  # noqa: E402
-from pipeline.events import Step, Told  # noqa: E402
+from pipeline.events import PartDone, Step, Told  # noqa: E402
 from pipeline.halfway import Stopped, write_halfway  # noqa: E402
 from pipeline.models import get_model  # noqa: E402
 from pipeline.plan import Plan, make_plan  # noqa: E402
@@ -79,6 +79,9 @@ def fork(folder: Path) -> dict[str, Any]:
     told.clear()
     take, frames = whole(backend, told, stop_after=2, steps=100)
     said["stopped"] = [take.steps_done, take.steps, len(frames)]
+    told.clear()
+    np.save(folder / "long.npy", whole(backend, told, frames=101, steps=1)[1])
+    said["parts"] = [[event.part, len(event.frames)] for event in told if isinstance(event, PartDone)]
     resumed, same = go_on(backend, folder)
     said["resumed"] = [resumed.steps_done, resumed.halfway is None, same]
     said["closed_s"], said["step_s"] = close_after_two_steps(backend)

@@ -18,6 +18,7 @@ from app_server import PATIENCE_S, ROOT, Server, running_app
 from conftest import SMALL, MakePlan
 from gradio_client import Client  # type: ignore[import-untyped]
 from lora_files import write
+from test_edits import psnr
 
 from app import open_house
 from pipeline.backends.local import LocalBackend
@@ -32,7 +33,7 @@ from pipeline.errors import (
     NoDevice,
     NotDownloaded,
 )
-from pipeline.events import Loading, Step, Told, Waiting
+from pipeline.events import Loading, Step, Told, Waiting, Watchable
 from pipeline.generate import Finished, generate
 from pipeline.library.runs import stopped_at
 from pipeline.models import get_model
@@ -42,7 +43,7 @@ from pipeline.settings import Settings
 from pipeline.store import Store
 from pipeline.ui.lending import Lender
 from pipeline.variations import as_draft, finishing
-from pipeline.video import read_recipe
+from pipeline.video import read_frames, read_recipe
 
 KEY = "a secret of two, for tests"
 LONG = {"steps": 100, "width": 192, "height": 192}
@@ -135,6 +136,29 @@ def test_a_draft_from_over_there_is_finished_there_and_here(
     assert left_behind(host) == []
     with pytest.raises(BadRequest, match=r"^What would go on is another take"):
         run(space, replace(going_on, seed=8), [])
+
+
+def test_a_long_take_is_stopped_there_and_goes_on_after_its_parts(
+    space: SpaceBackend, host: Server, backend: LocalBackend, plan_for: MakePlan, tmp_path: Path
+) -> None:
+    plan, store, watched = plan_for(frames=101, steps=2), Store(tmp_path / "runs"), list[Watchable]()
+    for event in generate(plan, space, store, lambda: len(watched) >= 2):
+        if isinstance(event, Watchable):
+            watched.append(event)
+    assert isinstance(event, Finished)
+    assert event.run.state == "stopped"
+    assert 49 <= event.run.plan.num_frames < 101
+    done = event.run.plan.num_frames
+    told = list(generate(plan, space, store))
+    (*_, finished) = told
+    assert isinstance(finished, Finished)
+    assert any("made before" in note for note in finished.run.notes)
+    assert len([each for each in told if isinstance(each, Step)]) < 2 * 6
+    frames = np.stack(list(read_frames(finished.run.file)))
+    here = whole(run(backend, plan, []))
+    assert len(frames) == 101 > done
+    assert psnr(frames, here) > 35, "as if it had been made here, but for the file's compression"
+    assert left_behind(host) == []
 
 
 def test_leaving_ends_the_work_over_there(space: SpaceBackend, plan_for: MakePlan) -> None:

@@ -14,6 +14,7 @@ import spaces
 from app_server import PATIENCE_S, ROOT, running_app
 from conftest import SMALL, MakePlan
 from gradio_client import Client  # type: ignore[import-untyped]
+from halves import decoded, denoised
 from scheduler import Scheduler, running_scheduler
 
 from app import open_house
@@ -77,6 +78,14 @@ def test_a_stop_in_mid_run_keeps_what_there_is(forked: dict[str, Any]) -> None:
     done, steps, frames = forked["stopped"]
     assert 2 <= done < 10
     assert (steps, frames) == (100, 9)
+
+
+def test_a_long_take_comes_out_of_a_fork_in_its_parts(
+    forked: dict[str, Any], backend: LocalBackend, plan_for: MakePlan
+) -> None:
+    here = decoded(denoised(backend, plan_for(frames=101, steps=1)))
+    assert forked["parts"] == [[1, 33], [2, 16], [3, 16], [4, 16], [5, 16], [6, 4]]
+    assert np.array_equal(np.load(forked["folder"] / "long.npy"), here)
 
 
 def test_a_draft_of_one_fork_is_finished_in_another(forked: dict[str, Any]) -> None:

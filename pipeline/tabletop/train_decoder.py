@@ -5,6 +5,7 @@ decoded as they are made, without the noise of the encoder's distribution.
 """
 
 import argparse
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,10 +14,10 @@ from diffusers import AutoencoderKLLTXVideo
 from torch import Tensor
 
 from pipeline.tabletop.checkpoint import GOING_ON, set_rates, start_training, step_all
-from pipeline.tabletop.data import WORLDS
+from pipeline.tabletop.data import CHUNK, WORLDS
 from pipeline.tabletop.muon import make_optimizers
 from pipeline.tabletop.probe import load_autoencoder
-from pipeline.tabletop.train import SHARD
+from pipeline.tabletop.train import SHARD, read_curve
 from pipeline.tabletop.train_autoencoder import EVERY, choose_crop, draw_batch, held_out_clips, load_clips, report
 
 
@@ -81,11 +82,18 @@ def train_decoder(options: Options) -> AutoencoderKLLTXVideo:
     return model
 
 
+def write_decoder(model: AutoencoderKLLTXVideo, options: Options) -> None:
+    """Write the autoencoder in bfloat16, and beside it how its decoder was trained further."""
+    model.to(torch.bfloat16).save_pretrained(options.out, safe_serialization=True, max_shard_size=SHARD)
+    curve = read_curve(options.work / "decoder.jsonl")
+    record = {"minutes": options.minutes, "world": options.world, "clips": CHUNK * options.chunks, "curve": curve}
+    (options.out / "decoder.json").write_text(json.dumps(record, indent=1) + "\n")
+
+
 def main() -> None:
     """Run the training."""
     options = read_options()
-    model = train_decoder(options).to(torch.bfloat16)
-    model.save_pretrained(options.out, safe_serialization=True, max_shard_size=SHARD)
+    write_decoder(train_decoder(options), options)
 
 
 if __name__ == "__main__":
