@@ -193,6 +193,17 @@ def format_row(row: Row) -> str:
     return f"| {row.name} | {values[0]} | {row.n} | {values[1]} – {values[2]} | {bar} | {verdict} | {controls} |"
 
 
+def in_short(row: Row) -> str:
+    """A figure as the README tells it: three cells, what it is of, its value, and whether it is at its bar."""
+    measure = "(" in row.name
+    value, low, high, bar = (
+        format(one, ".1f") if measure else f"{100 * one:.0f} %" for one in (row.value, row.low, row.high, row.bar or 0)
+    )
+    within = f", {low.removesuffix(' %')}–{high}" if low != high else ""
+    verdict = "" if row.bar is None else f"{bar}, {'reached' if row.reached else '**not reached**'}"
+    return f"{row.name} | {value} (n = {row.n}{within}) | {verdict}"
+
+
 def numbered(judged: list[Judged], say_missed: bool) -> list[str]:
     """The prompts of a contact sheet."""
     missed = [f" (missed: {', '.join(one.missed)})" if say_missed else "" for one in judged]
@@ -256,6 +267,7 @@ def introduction(judged: list[Judged], settings: dict[str, float]) -> list[str]:
         "means.",
         "",
         "Renders through the autoencoder are the most that a model of these latents could show. Frozen and shuffled "
-        "clips must fail where motion is judged, and clips of other prompts tell what chance is worth.",
+        "clips must fail where motion is judged, clips of other prompts tell what chance is worth, and those in half "
+        "of the steps what steps are worth.",
         "",
     ]

@@ -13,7 +13,18 @@ from pipeline.tabletop.evaluate import Bench, clip_path, kept_folder, run_suite
 from pipeline.tabletop.labels import ATTRIBUTES, truth
 from pipeline.tabletop.probe import Judge, load_probe
 from pipeline.tabletop.render import render
-from pipeline.tabletop.report import BARS, LOWER_IS_BETTER, STILL_THERE, Judged, failures, row_of, weight_sums, wilson
+from pipeline.tabletop.report import (
+    BARS,
+    LOWER_IS_BETTER,
+    STILL_THERE,
+    Judged,
+    Row,
+    failures,
+    in_short,
+    row_of,
+    weight_sums,
+    wilson,
+)
 from pipeline.tabletop.sampling import Case, Sampling, load_pipeline
 from pipeline.tabletop.suites import (
     ADHERENCE,
@@ -118,6 +129,12 @@ def test_the_report_is_of_the_shipped_weights_and_hides_no_bar() -> None:
             verdict = "reached" if better else "**not reached**"
             line = next(line for line in table.splitlines() if line.startswith(f"| {name} |"))
             assert f"| {verdict} |" in line
+
+
+def test_the_readme_tells_every_figure_that_has_a_bar() -> None:
+    readme = (MODEL.parents[1] / "README.md").read_text()
+    rows = [Row(**row) for row in json.loads((MODEL / "report.json").read_text())["rows"]]
+    assert [row.name for row in rows if row.bar is not None and in_short(row) not in readme] == []
 
 
 def suite_named(name: str) -> Any:
