@@ -84,7 +84,7 @@ def test_a_long_take_comes_out_of_a_fork_in_its_parts(
     forked: dict[str, Any], backend: LocalBackend, plan_for: MakePlan
 ) -> None:
     here = decoded(denoised(backend, plan_for(frames=101, steps=1)))
-    assert forked["parts"] == [[1, 33], [2, 16], [3, 16], [4, 16], [5, 16], [6, 4]]
+    assert forked["parts"] == [[1, 49], [2, 32], [3, 20]]
     assert np.array_equal(np.load(forked["folder"] / "long.npy"), here)
 
 

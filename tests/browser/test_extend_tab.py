@@ -44,16 +44,16 @@ def test_a_take_goes_on_from_its_end_on_one_click_and_a_clip_begins_earlier(page
 def test_parts_of_a_long_take_are_watched_while_the_next_one_is_made_and_stop_keeps_them(page: Page) -> None:
     type_into(page, "#text-prompt", "a red ball stays on snow")
     type_into(page, "#text-seconds", "60")
-    expect(page.locator("#text-contract")).to_contain_text("Made in 29 parts")
+    expect(page.locator("#text-contract")).to_contain_text("Made in 15 parts")
     page.locator("#text-advanced > button").click()
     for field, value in (("steps", "2"), ("width", "64"), ("height", "64")):
         type_into(page, f"#text-{field}", value)
     page.locator("#text-make").click()
     page.locator("#parts video").nth(1).wait_for()
     page.wait_for_function("() => document.querySelector('#parts video').readyState >= 1")
-    expect(page.locator("#progress")).to_contain_text("of 29")
+    expect(page.locator("#progress")).to_contain_text("of 15")
     page.locator("#stop").click()
-    expect(page.locator("#details .notes")).to_contain_text("parts were done, of 29")
+    expect(page.locator("#details .notes")).to_contain_text("parts were done, of 15")
     expect(page.locator("#parts")).to_be_empty()
     page.wait_for_function(PLAYS)
     assert 6 < page.locator("video.take").evaluate(LENGTH) < 50

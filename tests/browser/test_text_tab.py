@@ -65,7 +65,7 @@ def test_a_whole_minute_is_shown_as_it_was_made_and_can_be_made_again(page: Page
     expect(page.locator("#text-prompt textarea")).to_have_value("a red cube bounces on snow by day")
     expect(page.locator("#text-seed input")).to_have_value("2")
     expect(page.locator("#text-contract")).to_contain_text("481 frames")
-    expect(page.locator("#text-contract")).to_contain_text("Made in 29 parts")
+    expect(page.locator("#text-contract")).to_contain_text("Made in 15 parts")
 
 
 def test_stop_keeps_what_is_there_and_says_so(page: Page) -> None:
