@@ -109,9 +109,10 @@ def verdicts_on(bench: Bench, suite: Suite, case: Case, clips: Clips) -> dict[st
 def run_suite(bench: Bench, suite: Suite, programs: int) -> Iterator[Judged]:
     """Make and judge the clips of a suite."""
     cases = draw_cases(suite, suite.count(programs))
-    made, halved = (make_clips(bench, cases, steps) for steps in (bench.how.steps, max(bench.how.steps // 2, 1)))
+    made = make_clips(bench, cases, bench.how.steps)
+    halved = [None] * len(cases) if suite.claims else make_clips(bench, cases, max(bench.how.steps // 2, 1))
     for case, clip, fewer in zip(cases, made, halved, strict=True):
-        clips = Clips(clip, fewer, made[neighbour(case.number)])
+        clips = Clips(clip, made[neighbour(case.number)], fewer)
         yield Judged(case, clip, verdicts_on(bench, suite, case, clips))
 
 

@@ -267,7 +267,7 @@ def introduction(judged: list[Judged], settings: dict[str, float]) -> list[str]:
         "means.",
         "",
         "Renders through the autoencoder are the most that a model of these latents could show. Frozen and shuffled "
-        "clips must fail where motion is judged, clips of other prompts tell what chance is worth, and those in half "
-        "of the steps what steps are worth.",
+        "clips must fail where motion is judged, clips of other prompts tell what chance is worth, and plain ones "
+        "in half of the steps what steps are worth.",
         "",
     ]

@@ -133,11 +133,11 @@ CONTROLS: Final[dict[str, Callable[[Tensor], Tensor]]] = {
 
 @dataclass(frozen=True)
 class Clips:
-    """What was made for a case, in all steps and in half of them, and for another one of its suite (uint8 frames)."""
+    """What was made for a case and for another one of its suite (uint8 frames); of a plain one in half the steps."""
 
     made: Tensor
-    halved: Tensor
     other: Tensor
+    halved: Tensor | None = None
 
 
 def judge_case(suite: Suite, judge: Judge, case: Case, clips: Clips) -> dict[str, Verdicts]:
@@ -148,13 +148,12 @@ def judge_case(suite: Suite, judge: Judge, case: Case, clips: Clips) -> dict[str
         MADE: clips.made,
         RENDERS: rebuilt,
         **{name: change(clips.made) for name, change in CONTROLS.items()},
-        HALVED: clips.halved,
+        **({HALVED: clips.halved} if clips.halved is not None else {}),
         OTHERS: clips.other,
     }
     found = {kind: verdicts(suite, judge, frames, case.program) for kind, frames in sources.items()}
     if case.given is not None:
-        for kind in (MADE, HALVED, OTHERS):
-            frames = sources[kind]
+        for kind, frames in ((MADE, clips.made), (OTHERS, clips.other)):
             found[kind][GIVEN_LOSS] = psnr(rebuilt[0], picture[0]) - psnr(frames[0], picture[0])
     return found
 
