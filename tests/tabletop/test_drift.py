@@ -130,7 +130,7 @@ def test_other_lengths_and_other_code_are_kept_apart(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_the_app_makes_the_takes_that_are_judged(judge: Judge, tmp_path: Path) -> None:
-    bench, takes = Bench(load_pipeline(MODEL), judge, Sampling(2, 1.0), tmp_path), LongTakes(2, 12.5)
+    bench, takes = Bench(load_pipeline(MODEL), judge, Sampling(2, 4.0), tmp_path), LongTakes(2, 12.5)
     rows, sections = run_takes(bench, MODEL, takes)
     folder = kept_takes(tmp_path, takes)
     made: list[Tensor] = [read_take(folder, draw_takes(1)[0], way) for way in (WITH, WITHOUT)]
