@@ -63,6 +63,11 @@ class Row:
         """Whether the value is at its bar or on the better side of it."""
         return self.bar is None or (self.value >= self.bar if self.higher_is_better else self.value <= self.bar)
 
+    @property
+    def verdict(self) -> str:
+        """Whether it is, in words; nothing where there is no bar."""
+        return "" if self.bar is None else ("reached" if self.reached else "**not reached**")
+
 
 @dataclass(frozen=True)
 class Judged:
@@ -188,9 +193,8 @@ def format_row(row: Row) -> str:
     digits = ".1f" if measure else ".1%"
     values = [format(value, digits) for value in (row.value, row.low, row.high)]
     bar = "" if row.bar is None else f"{'≥' if row.higher_is_better else '≤'} {format(row.bar, digits)}"
-    verdict = "" if row.bar is None else ("reached" if row.reached else "**not reached**")
     controls = "; ".join(f"{name} {format(value, '.1f' if measure else '.0%')}" for name, value in row.controls.items())
-    return f"| {row.name} | {values[0]} | {row.n} | {values[1]} – {values[2]} | {bar} | {verdict} | {controls} |"
+    return f"| {row.name} | {values[0]} | {row.n} | {values[1]} – {values[2]} | {bar} | {row.verdict} | {controls} |"
 
 
 def in_short(row: Row) -> str:
@@ -200,8 +204,7 @@ def in_short(row: Row) -> str:
         format(one, ".1f") if measure else f"{100 * one:.0f} %" for one in (row.value, row.low, row.high, row.bar or 0)
     )
     within = f", {low.removesuffix(' %')}–{high}" if low != high else ""
-    verdict = "" if row.bar is None else f"{bar}, {'reached' if row.reached else '**not reached**'}"
-    return f"{row.name} | {value} (n = {row.n}{within}) | {verdict}"
+    return f"{row.name} | {value} (n = {row.n}{within}) | {'' if row.bar is None else f'{bar}, {row.verdict}'}"
 
 
 def numbered(judged: list[Judged], say_missed: bool) -> list[str]:

@@ -8,7 +8,7 @@ import argparse
 import json
 import os
 import platform
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
@@ -45,6 +45,12 @@ class Options:
     device: str
     work: Path
     out: Path
+
+    @property
+    def shape(self) -> Shape:
+        """What is trained, and on clips of which worlds."""
+        sizes = (self.width, self.layers, self.compile, self.start, self.new_text, self.world)
+        return Shape(*sizes, also_plain=bool(self.plain_chunks))
 
 
 def read_options() -> Options:
@@ -103,10 +109,10 @@ def write_record(options: Options, vae: AutoencoderKLLTXVideo, denoiser: Denoise
     names = ("transformer",) if options.start else ("autoencoder", "transformer")
     curves = {name: read_curve(options.work / f"{name}.jsonl") for name in names}
     before = options.start / "training.json" if options.start else None
-    worlds = (options.world, "plain") if options.plain_chunks else (options.world,)
     record = {
         "options": {name: str(value) for name, value in asdict(options).items()},
-        "clips": sum(CHUNK * len(list(chunks_on_disk(options.work / "chunks", world))) for world in worlds),
+        "clips": CHUNK
+        * sum(len(list(chunks_on_disk(options.work / "chunks", world))) for world in options.shape.worlds),
         "tasks": SHARES,
         "parameters": {
             "autoencoder": count_parameters(vae),
@@ -139,9 +145,7 @@ def main() -> None:
         render_chunks(chunks, range(count), os.cpu_count() or 1, world)
     paths = list(chunks_on_disk(chunks, options.world))
     vae = get_autoencoder(options, paths)
-    shape = Shape(options.width, options.layers, options.compile, options.start, options.new_text, options.world)
-    shape = replace(shape, also_plain=bool(options.plain_chunks))
-    denoiser = train_transformer(vae, options.work, options.transformer_minutes, shape)
+    denoiser = train_transformer(vae, options.work, options.transformer_minutes, options.shape)
     save_model(vae, denoiser, fit_preview(vae, paths[:10]), options.out)
     write_record(options, vae, denoiser)
 

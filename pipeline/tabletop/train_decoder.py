@@ -14,7 +14,7 @@ from diffusers import AutoencoderKLLTXVideo
 from torch import Tensor
 
 from pipeline.tabletop.checkpoint import GOING_ON, set_rates, start_training, step_all
-from pipeline.tabletop.data import CHUNK, WORLDS
+from pipeline.tabletop.data import CHUNK, WORLDS, chunks_on_disk
 from pipeline.tabletop.muon import make_optimizers
 from pipeline.tabletop.probe import load_autoencoder
 from pipeline.tabletop.train import SHARD, read_curve
@@ -86,7 +86,8 @@ def write_decoder(model: AutoencoderKLLTXVideo, options: Options) -> None:
     """Write the autoencoder in bfloat16, and beside it how its decoder was trained further."""
     model.to(torch.bfloat16).save_pretrained(options.out, safe_serialization=True, max_shard_size=SHARD)
     curve = read_curve(options.work / "decoder.jsonl")
-    record = {"minutes": options.minutes, "world": options.world, "clips": CHUNK * options.chunks, "curve": curve}
+    chunks = min(options.chunks, len(list(chunks_on_disk(options.work / "chunks", options.world))))
+    record = {"minutes": options.minutes, "world": options.world, "clips": CHUNK * chunks, "curve": curve}
     (options.out / "decoder.json").write_text(json.dumps(record, indent=1) + "\n")
 
 

@@ -189,8 +189,8 @@ class Shape:
 
     @property
     def worlds(self) -> tuple[str, ...]:
-        """The worlds whose clips it is trained on."""
-        return (self.world, "plain") if self.also_plain else (self.world,)
+        """The worlds whose clips it is trained on, each once."""
+        return tuple(dict.fromkeys((self.world, "plain") if self.also_plain else (self.world,)))
 
 
 def take_weights(model: Denoiser, folder: Path, new_text: bool) -> None:

@@ -45,6 +45,7 @@ def test_training_makes_a_model_that_the_pipeline_loads_resumes_and_goes_on_from
     assert clip.shape == (1, 5, 3, 64, 64)
     assert bool(torch.isfinite(clip).all())
 
-    train(second, "--start", str(first / "model"))
+    train(second, "--start", str(first / "model"), "--plain-chunks", "1")
+    assert json.loads((second / "model" / "training.json").read_text())["clips"] == 48, "the plain world's own, once"
     for part in ("vae", "transformer"):
         assert (weights_of(first / "model" / part) == weights_of(second / "model" / part)) == (part == "vae")
