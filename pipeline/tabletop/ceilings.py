@@ -19,7 +19,7 @@ from pipeline.tabletop.claims import CLAIMS, HIDDEN, draw_claim, holds
 from pipeline.tabletop.network import to_frames, to_pixels
 from pipeline.tabletop.physics import recoloured
 from pipeline.tabletop.probe import load_autoencoder, through
-from pipeline.tabletop.render import render
+from pipeline.tabletop.render import render, render_ids
 from pipeline.tabletop.truth import foot_rows
 from pipeline.tabletop.world import COLOURS, SHAPES, Program
 
@@ -61,6 +61,12 @@ def above(program: Program, changed: Program) -> Tensor:
     return torch.cat([clip[:, :row], below[:, row:]], 1)
 
 
+def under_another_sun(program: Program) -> Tensor:
+    """A clip whose solids are lit from the other side than its floor."""
+    solids = render_ids(program) >= 0
+    return torch.where(solids[..., None], render(replace(program, sun=-program.sun)), render(program))
+
+
 def slowed(clip: Tensor) -> Tensor:
     """The first half of a clip at half its speed."""
     return clip.repeat_interleave(2, 0)[: len(clip)]
@@ -73,14 +79,14 @@ WRONG: Final[dict[str, Callable[[Program], Tensor]]] = {
     "resting solid unchanged after something passed": lambda p: then(p, in_other_colour(p, 1)),
     "pushed solid moves only after contact": lambda p: render(p).flip(0),
     "mirrored colour": lambda p: above(p, in_other_colour(p, 0)),
-    "shadow away from the sun": lambda p: render(replace(p, sun=-p.sun)),
+    "shadow away from the sun": under_another_sun,
     "nothing floats": lambda p: render(with_first(p, motion="bounces")),
     "bounces by its law": lambda p: slowed(render(p)),
     "falls by its law": lambda p: slowed(render(p)),
     "orbit at the named pace": lambda p: render(replace(p, pace=OTHER_PACE[p.pace])),
 }
 """For each claim a clip in which it does not hold: colours, solids and mirror images that change, effects before their
-cause, suns on the other side, half the gravity, the other pace."""
+cause, shadows towards the sun, half the gravity, the other pace."""
 
 
 def measure(name: str, vae: AutoencoderKLLTXVideo, count: int) -> dict[str, float]:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from pipeline.tabletop.render import render
 from pipeline.tabletop.scenes import draw_scene
-from pipeline.tabletop.world import Draw, Program, Solid, Wall, draw_program, draw_split
+from pipeline.tabletop.world import Draw, Program, Solid, Wall, draw_judged, draw_program, draw_split
 
 CHUNK: Final = 48
 """Clips in a chunk."""
@@ -68,6 +68,9 @@ WORLDS: Final = {
     "whole": World("whole", "whole ", draw_scene, WHOLE_MIX),
 }
 
+DRAWN: Final = {**WORLDS, "judged": World("judged", "judged ", draw_judged, (((128, 128), 17),))}
+"""The worlds, and the scenes that only the judge is trained on: of the plain world's few have a camera that moves."""
+
 
 @dataclass(frozen=True)
 class Chunk:
@@ -81,7 +84,7 @@ def chunk_programs(
     number: int, kept_out: bool = False, count: int = CHUNK, world: str = "plain"
 ) -> tuple[Program, ...]:
     """The programs of a chunk: the same number gives the same programs on every machine."""
-    drawn = WORLDS[world]
+    drawn = DRAWN[world]
     size, frames = drawn.mix[number % len(drawn.mix)]
     rng = Random(f"{drawn.seed}{'held out' if kept_out else 'training'} {number}")
     return tuple(draw_split(rng, size, frames, kept_out, drawn.draw) for _ in range(count))
@@ -97,7 +100,7 @@ def program_from_dict(data: dict[str, object]) -> Program:
 
 def chunk_path(folder: Path, number: int, world: str = "plain") -> Path:
     """Where a chunk lies."""
-    return folder / f"{WORLDS[world].name}-{number:05d}.pt"
+    return folder / f"{DRAWN[world].name}-{number:05d}.pt"
 
 
 def save_chunk(folder: Path, number: int, world: str = "plain") -> None:
@@ -129,4 +132,4 @@ def render_chunks(folder: Path, numbers: range, workers: int, world: str = "plai
 
 def chunks_on_disk(folder: Path, world: str = "plain") -> Iterator[Path]:
     """Finished chunks of a world, in order."""
-    return iter(sorted(folder.glob(f"{WORLDS[world].name}-*.pt")))
+    return iter(sorted(folder.glob(f"{DRAWN[world].name}-*.pt")))

@@ -29,7 +29,7 @@ from pipeline.tabletop.drift import (
     rows_of_takes,
     section_of_takes,
 )
-from pipeline.tabletop.figures import ablations, learning, permanence
+from pipeline.tabletop.figures import ablations, learning, permanence, scaling
 from pipeline.tabletop.probe import Judge, load_probe
 from pipeline.tabletop.render import render
 from pipeline.tabletop.report import (
@@ -173,7 +173,7 @@ def main() -> None:
     takes = IN_FULL if options.full else LongTakes(options.long_takes, options.long_seconds)
     long_rows, long_sections = run_takes(bench, options.model, takes)
     rows = [*rows_of(judged), *long_rows, *autoencoder_rows(bench.pipe, REBUILT)]
-    trained = (learning(options.model), ablations(options.model))
+    trained = (learning(options.model), ablations(options.model), scaling(options.model))
     sections = [part for part in (permanence(rows), *long_sections, *trained) if part]
     write_report(options.model, rows, judged, {**asdict(how), "seconds": time.monotonic() - started}, sections=sections)
     print("\n".join(map(format_row, rows)))

@@ -10,7 +10,9 @@ from PIL import Image
 
 from pipeline.tabletop.charts import PENS, Axis, Line, draw_chart, side_by_side
 from pipeline.tabletop.claims import HIDDEN
+from pipeline.tabletop.power_law import Law
 from pipeline.tabletop.report import BARS, Row, Section
+from pipeline.tabletop.scaling import CHART, RECORD, SAMPLES, drawn, named
 from pipeline.tabletop.suites import OTHERS, RENDERS
 
 CURVES: Final = {
@@ -88,6 +90,32 @@ def ablations(model: Path) -> Section | None:
         "[ablations.json](ablations.json) has the curves."
     )
     return Section("What learns fastest", text, {"ablations": chart})
+
+
+def scaling(model: Path) -> Section | None:
+    """How the loss falls with compute, and what sizes make of the same prompts; nothing where that was not tried."""
+    if not (model / RECORD).is_file():
+        return None
+    record = json.loads((model / RECORD).read_text())
+    law = Law(**record["fits"][record["chosen"]])
+    sizes, clips = record["sizes"], record["data"]["clips"]
+    ends = "; ".join(f"{in_words(one)} {one['curve'][-1]['held_out']:.3f}" for one in sizes)
+    floor = f" + {law.floor:.3f}" if law.floor else ""
+    text = (
+        f"{len(sizes)} sizes were trained from nothing on the same {clips} clips in the same order, "
+        f"{record['minutes'] / len(sizes):g} minutes each. Held-out loss at the end: {ends}. The best of them at each "
+        f"amount of compute follow loss = {law.scale:.3g} · FLOPs^-{law.power:.3f}{floor} within {law.error:.1%}. "
+        f"[{RECORD}]({RECORD}) has the curves; `make scaling` makes them. Below, what the sizes make of the same "
+        "prompts from the same seeds: the first, middle and last frame."
+    )
+    prompts = [f"{number}. {prompt}" for number, prompt in enumerate(record["samples"]["prompts"], 1)]
+    samples = [f"![Scaling law: samples]({SAMPLES})", "", *prompts]
+    return Section("Scaling law", text, {Path(CHART).stem: drawn(record)}, prompts=samples)
+
+
+def in_words(size: dict[str, Any]) -> str:
+    """A size of the scaling law with its weights."""
+    return f"{named(size['size'])} ({sum(size['parameters'].values()) / 1e6:.1f} M weights)"
 
 
 def permanence(rows: Sequence[Row]) -> Section | None:

@@ -11,6 +11,8 @@ from torch import Tensor
 from pipeline.tabletop.camera import TILT, focal_length
 from pipeline.tabletop.motion import GRAVITY
 from pipeline.tabletop.render import render
+from pipeline.tabletop.segments import SECTORS
+from pipeline.tabletop.surfaces import solid_colours
 from pipeline.tabletop.trackers import Reading, grow, read
 from pipeline.tabletop.truth import foot_rows
 from pipeline.tabletop.world import COLOURS, FPS, Program
@@ -20,6 +22,12 @@ DARK: Final = 0.4
 
 LEAST_SHADOW: Final = 0.012
 """How large a shadow beside a solid is at the least, as a share of the solid's area."""
+
+LIGHTS: Final = tuple(step / 10 for step in range(13))
+"""How much of the sun a patch of a solid gets; some over all of it where it shines."""
+
+LEAST_LIGHT: Final = 0.1
+"""By how much more of the sun one side of a round solid is lit than the other, at the least."""
 
 SHADED: Final = 0.7
 """How much of its brightness water keeps in a shadow, about."""
@@ -63,6 +71,23 @@ def shadow_seen(reading: Reading, index: int) -> int | None:
     if max(counts) < max(2 * min(counts), LEAST_SHADOW * float(track.areas[used].sum())):
         return None
     return -1 if counts[0] > counts[1] else 1
+
+
+def lit_side(reading: Reading, index: int) -> int | None:
+    """On which side a round solid is the brighter, its paint apart: -1 left, 1 right; None where on neither."""
+    track, solid, seen = reading.tracks[index], reading.program.solids[index], reading.segments.seen
+    base, pale = (torch.tensor(value) for value in solid_colours(solid.colour))
+    paints = torch.stack([torch.lerp(base, pale, sector) for sector in SECTORS])
+    looks = seen.under_light(paints, LIGHTS)
+    differences = []
+    for frame in track.whole.nonzero().flatten().tolist():
+        columns = track.pieces[frame].nonzero()[:, 1]
+        pixels = reading.segments.pixels[frame][track.pieces[frame]]
+        light = torch.tensor(LIGHTS).repeat(len(paints))[torch.cdist(pixels, looks).argmin(1)]
+        off = columns - (columns.min() + columns.max()) / 2
+        differences.append(float(light[off > 1].mean() - light[off < -1].mean()))
+    usual = sum(differences) / max(len(differences), 1)
+    return None if abs(usual) < LEAST_LIGHT else (1 if usual > 0 else -1)
 
 
 def mirrored_colour(reading: Reading, index: int) -> str | None:
@@ -125,14 +150,18 @@ class LawFit:
 
 
 def fit_law(reading: Reading, index: int) -> LawFit | None:
-    """Fit the law of the solid's motion, `bounces` or `falls`, to the row of its foot; gravity is known."""
+    """Fit the law of the solid's motion, `bounces` or `falls`, to the row of its foot; gravity is known.
+
+    What bounces turns round between two frames, where latents of several frames blur its foot: its middle is taken.
+    """
     track, motion = reading.tracks[index], reading.program.solids[index].motion
     used = track.seen.nonzero().squeeze(1)
     if len(used) < 6:
         return None
     time = used / FPS
     scale = focal_length(reading.program) / 6.8
-    height = -track.span(1)[1][used] / scale
+    rows = track.places[:, 1] if motion == "bounces" else track.span(1)[1]
+    height = -rows[used] / scale
     curves = bounces(time) if motion == "bounces" else falls(time)
     off = height - curves
     error = (off - off.median(-1, keepdim=True)[0]).abs().quantile(MOST, dim=-1).amin() * scale / reading.pixel

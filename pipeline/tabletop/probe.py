@@ -1,13 +1,15 @@
 """The judge: a small network, trained on renders, that reads a clip's attributes back.
 
-`python -m pipeline.tabletop.probe` trains it on the clips that `train` rendered and writes probe.safetensors. It sees
-a clip through the autoencoder's encoder, as latents at full size and rate: renders, renders that went through the whole
-autoencoder and back, and both noised, so that it judges what a clip shows rather than how it was made. Of the plain
-world it reads scenes of one solid; `--world whole` trains it on all scenes of the whole world and all that is in them,
-and on those of the plain one where they lie beside them.
+`python -m pipeline.tabletop.probe` trains it on the clips that `train` rendered, and on more in which the camera moves
+as often as it stands, and writes probe.safetensors. It sees a clip through the autoencoder's encoder, as latents at
+full size and rate: renders, renders that went through the whole autoencoder and back, and both noised, so that it
+judges what a clip shows rather than how it was made. Of the plain world it reads scenes of one solid; `--world whole`
+trains it on all scenes of the whole world and all that is in them, and on those of the plain one where they lie beside
+them.
 """
 
 import argparse
+import os
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,7 +22,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from pipeline.tabletop.data import WORLDS, chunks_on_disk, load_chunk
+from pipeline.tabletop.data import WORLDS, chunks_on_disk, load_chunk, render_chunks
 from pipeline.tabletop.labels import OF_WORLD, UNSEEN, labels
 from pipeline.tabletop.latents import LatentChunk, cache_folder, cached_chunk, encode, mirror
 from pipeline.tabletop.network import CHANNELS, to_frames, to_pixels
@@ -28,6 +30,9 @@ from pipeline.tabletop.world import Program
 
 DECODED_EVERY: Final = 8
 """Of so many chunks one also goes through the decoder and back."""
+
+OWN_DECODED_EVERY: Final = 2
+"""The same for the judge's own chunks."""
 
 
 class Block(nn.Module):
@@ -112,11 +117,24 @@ def chunk_examples(
     for part in cached_chunk(vae, path, cache_folder(vae, cache, half=False), half=False):
         yield part_examples(part, world)
     if decoded:
-        chunk = load_chunk(path)
-        chosen = readable(chunk.programs, world)
-        programs = [mirror(chunk.programs[i]) for i in chosen]
-        pixels = to_pixels(chunk.frames[chosen]).flip(-1)
-        yield Examples(encode(vae, to_pixels(to_frames(through(vae, pixels)))), labels(programs, world=world))
+        yield mirrored_examples(path, vae, True, world)
+
+
+def mirrored_examples(path: Path, vae: AutoencoderKLLTXVideo, decoded: bool, world: str) -> Examples:
+    """A chunk's clips mirrored, as rendered or decoded once."""
+    chunk = load_chunk(path)
+    chosen = readable(chunk.programs, world)
+    pixels = to_pixels(chunk.frames[chosen]).flip(-1)
+    pixels = to_pixels(to_frames(through(vae, pixels))) if decoded else pixels
+    programs = [mirror(chunk.programs[i]) for i in chosen]
+    return Examples(encode(vae, pixels), labels(programs, world=world))
+
+
+def judged_examples(path: Path, vae: AutoencoderKLLTXVideo, decoded: bool, world: str) -> Iterator[Examples]:
+    """A chunk of the judge's own clips as they are and mirrored."""
+    chunk = load_chunk(path)
+    yield Examples(encode(vae, to_pixels(chunk.frames)), labels(list(chunk.programs), world=world))
+    yield mirrored_examples(path, vae, decoded, world)
 
 
 def spoil(latents: Tensor) -> Tensor:
@@ -191,18 +209,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m pipeline.tabletop.probe", description=__doc__)
     parser.add_argument("--work", type=Path, default=Path(".cache/tabletop"))
     parser.add_argument("--out", type=Path, default=Path("assets/tabletop"))
-    parser.add_argument("--steps", type=int, default=2500)
+    parser.add_argument("--steps", type=int, default=3000)
+    parser.add_argument("--own-chunks", type=int, default=96, help="rendered for the judge alone")
     parser.add_argument("--world", choices=list(WORLDS), default="plain")
     options = parser.parse_args()
     vae = load_autoencoder(options.out)
-    worlds = dict.fromkeys((options.world, "plain"))
-    paths = enumerate(path for world in worlds for path in chunks_on_disk(options.work / "chunks", world))
+    chunks, world = options.work / "chunks", options.world
+    render_chunks(chunks, range(options.own_chunks), os.cpu_count() or 1, "judged")
+    paths = enumerate(path for name in dict.fromkeys((world, "plain")) for path in chunks_on_disk(chunks, name))
     parts = [
         part
         for number, path in paths
-        for part in chunk_examples(path, vae, options.work / "latents", number % DECODED_EVERY == 0, options.world)
+        for part in chunk_examples(path, vae, options.work / "latents", number % DECODED_EVERY == 0, world)
     ]
-    probe = train_probe(parts, options.steps, world=options.world)
+    for number, path in enumerate(chunks_on_disk(chunks, "judged")):
+        parts += judged_examples(path, vae, number % OWN_DECODED_EVERY == 0, world)
+    probe = train_probe(parts, options.steps, world=world)
     weights = {name: value.half().contiguous() for name, value in probe.state_dict().items()}
     save_file(weights, options.out / "probe.safetensors")
 

@@ -80,8 +80,9 @@ class Judged:
     @property
     def score(self) -> float:
         """Share of what was asked of the clip that is so."""
-        asked = [value for name, value in self.found[MADE].items() if name not in LOWER_IS_BETTER]
-        return sum(value or 0.0 for value in asked) / len(asked)
+        found = self.found[MADE].items()
+        asked = [value for name, value in found if value is not None and name not in LOWER_IS_BETTER]
+        return sum(asked) / len(asked)
 
     @property
     def missed(self) -> list[str]:
@@ -264,10 +265,10 @@ def introduction(judged: list[Judged], settings: dict[str, float]) -> list[str]:
         "",
         f"Made by `make eval`: {len(judged)} clips of held-out programs, {settings['steps']:g} steps, guidance "
         f"{settings['guidance']:g}. The seven figures at the top are of scenes of one solid: an attribute counts as "
-        "right where the probe reads in the clip what the prompt says. The others are told by colour and place, each "
-        "on scenes made for it; where something is hidden, or passed, the prompt leaves out what it is, and only the "
-        "five first frames, which are given, show it. Intervals are 95 %: Wilson's for shares, by normal theory for "
-        "means.",
+        "right where the probe reads in the clip what the prompt says. The others are told by colour and place, and "
+        "solids by a reader of crops, each on scenes made for it; where something is hidden, or passed, the prompt "
+        "leaves out what it is, and only the five first frames, which are given, show it. Intervals are 95 %: Wilson's "
+        "for shares, by normal theory for means.",
         "",
         "Renders through the autoencoder are the most that a model of these latents could show. Frozen and shuffled "
         "clips must fail where motion is judged, clips of other prompts tell what chance is worth, and plain ones "

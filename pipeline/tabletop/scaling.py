@@ -54,6 +54,8 @@ HALF: Final = 0.5
 GROWTH, LEAST, MOST = 1.15, 5, 250
 """Points of a curve lie so far apart, as a factor of the steps, but from so many to so many steps."""
 
+RECORD, CHART, SAMPLES = "scaling.json", "scaling.webp", "scaling-samples.webp"
+
 PETA: Final = 1e15
 LABEL: Final = 18
 
@@ -80,9 +82,7 @@ def read_options(words: Sequence[str] | None = None) -> Options:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m pipeline.tabletop.scaling", description=__doc__)
     add_shared_options(parser, "size")
-    parser.add_argument(
-        "--out", type=Path, default=Path("assets/tabletop/scaling"), help="what was found, and pictures"
-    )
+    parser.add_argument("--out", type=Path, default=Path("assets/tabletop"), help="for what was found, and pictures")
     parser.add_argument("--minutes", type=float, default=240, help="for all sizes together, each the same time")
     parser.add_argument("--sizes", nargs="+", default=list(SIZES), metavar="WIDTHxLAYERS")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
@@ -217,7 +217,7 @@ def law_chart(curves: dict[str, list[Point]], best: Sequence[Point], law: Law) -
 
 
 def scale(options: Options) -> dict[str, Any]:
-    """Train all sizes, fit the law, write scaling.json, scaling.webp and samples.webp; return what was found."""
+    """Train all sizes, fit the law, write RECORD, CHART and SAMPLES; return what was found."""
     shapes = {size: shape_of(size, options.world) for size in options.sizes}
     vae = load_autoencoder(options.model).to(options.device).requires_grad_(False)
     batches = Batches(vae, options.work, options.world)
@@ -230,11 +230,7 @@ def scale(options: Options) -> dict[str, Any]:
         rows = rows_until(options.work / "scaling" / f"{size}.jsonl", training.clock.step)
         parts = {name: count_parameters(module) for name, module in training.modules.items()}
         found.append({"size": size, "width": shape.width, "layers": shape.layers, "parameters": parts, "curve": rows})
-    counted = {
-        one["size"]: [(row["flops"], row["held_out"]) for row in one["curve"] if row["step"] >= options.judged_from]
-        for one in found
-    }
-    best = frontier(counted)
+    best = frontier(counted(found, options.judged_from))
     points = [(one.compute, one.loss) for one in best]
     laws = fit_laws(points)
     record = {
@@ -250,10 +246,25 @@ def scale(options: Options) -> dict[str, Any]:
         "sizes": found,
     }
     options.out.mkdir(parents=True, exist_ok=True)
-    (options.out / "scaling.json").write_text(json.dumps(record, indent=1) + "\n")
-    law_chart(counted, points, laws[best_law(laws)]).save(options.out / "scaling.webp", quality=90)
-    samples_sheet(clips).save(options.out / "samples.webp", quality=85)
+    (options.out / RECORD).write_text(json.dumps(record, indent=1) + "\n")
+    drawn(record).save(options.out / CHART, quality=85)
+    samples_sheet(clips).save(options.out / SAMPLES, quality=85)
     return record
+
+
+def counted(sizes: Sequence[dict[str, Any]], judged_from: int) -> dict[str, list[Point]]:
+    """The points of each size's curve that count, by its name."""
+    return {
+        one["size"]: [(row["flops"], row["held_out"]) for row in one["curve"] if row["step"] >= judged_from]
+        for one in sizes
+    }
+
+
+def drawn(record: dict[str, Any]) -> Image.Image:
+    """The chart of what was found."""
+    best = [(one["compute"], one["loss"]) for one in record["frontier"]]
+    law = Law(**record["fits"][record["chosen"]])
+    return law_chart(counted(record["sizes"], record["judged_from"]), best, law)
 
 
 def main() -> None:

@@ -110,7 +110,9 @@ def verdicts(suite: Suite, judge: Judge, clip: Tensor, program: Program) -> Verd
         (found,) = judge.read(clip[None])
         return {name: float(is_right(name, found, truth(program))) for name in ADHERENCE}
     reading = read(clip, program)
-    found_so: Verdicts = {name: float(CLAIMS[name].holds(reading)) for name in suite.claims}
+    found_so: Verdicts = {
+        name: float(CLAIMS[name].holds(reading)) if CLAIMS[name].fits(program) else None for name in suite.claims
+    }
     if ORBIT in suite.claims:
         fit = fit_orbit(reading)
         found_so[ORBIT_ERROR] = fit.error if fit else None

@@ -151,6 +151,15 @@ def held_out(program: Program) -> bool:
     return zlib.crc32(" ".join(filter(None, words)).encode()) % HELD_OUT_SHARE == 0
 
 
+def draw_judged(rng: Random, size: tuple[int, int], frames: int) -> Program:
+    """Draw a plain scene of one solid, in which the camera moves as often as it stands."""
+    stands = rng.random() < 0.5
+    while True:
+        program = draw_program(rng, size, frames)
+        if len(program.solids) == 1 and (program.camera == "stands") == stands:
+            return program
+
+
 Draw = Callable[[Random, tuple[int, int], int], Program]
 
 

@@ -1,16 +1,31 @@
 """What the judge of the whole world reads, and that its labels can be read at all."""
 
 from dataclasses import replace
+from pathlib import Path
 from random import Random
 
 import pytest
 import torch
+from toy_clips import three_clips
 
+from pipeline.tabletop.data import load_chunk
 from pipeline.tabletop.labels import ATTRIBUTES, OF_WORLD, UNSEEN, WHOLE_ATTRIBUTES, labels, truth
 from pipeline.tabletop.latents import mirror
 from pipeline.tabletop.network import CHANNELS
-from pipeline.tabletop.probe import Examples, Probe, probe_loss, readable, train_probe, world_of
+from pipeline.tabletop.probe import (
+    Examples,
+    Probe,
+    judged_examples,
+    load_autoencoder,
+    probe_loss,
+    readable,
+    train_probe,
+    world_of,
+)
 from pipeline.tabletop.scenes import KINDS, draw_kind, draw_scene
+from pipeline.tabletop.world import CAMERAS, MOTIONS, draw_judged
+
+MODEL = Path(__file__).parents[2] / "assets" / "tabletop"
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -55,6 +70,27 @@ def test_the_plain_probe_reads_scenes_of_one_solid_and_the_whole_one_all() -> No
     assert world_of(Probe(width=8, depth=1).state_dict()) == "plain"
     assert world_of(Probe(width=8, depth=1, world="whole").state_dict()) == "whole"
     assert OF_WORLD["plain"] == ATTRIBUTES
+
+
+def test_the_judge_sees_cameras_that_move_as_often_as_ones_that_stand() -> None:
+    programs = [draw_judged(Random(seed), (128, 128), 17) for seed in range(400)]
+    shares = {camera: sum(program.camera == camera for program in programs) / 400 for camera in CAMERAS}
+    assert 0.42 < shares.pop("stands") < 0.58
+    assert all(0.11 < share < 0.23 for share in shares.values())
+    assert {program.solids[0].motion for program in programs} == set(MOTIONS)
+    assert all(len(program.solids) == 1 for program in programs)
+
+
+def test_the_judges_own_clips_are_read_as_they_are_and_mirrored(tmp_path: Path) -> None:
+    work = three_clips(tmp_path)
+    vae = load_autoencoder(MODEL)
+    for decoded in (False, True):
+        plain, mirrored = judged_examples(work / "chunks" / "chunk-00000.pt", vae, decoded, "whole")
+        programs = load_chunk(work / "chunks" / "chunk-00000.pt").programs
+        assert torch.equal(plain.labels, labels(list(programs), world="whole"))
+        assert torch.equal(mirrored.labels, labels([mirror(program) for program in programs], world="whole"))
+        assert mirrored.latents.shape == plain.latents.shape
+        assert not torch.equal(mirrored.latents, plain.latents)
 
 
 def test_a_probe_of_the_whole_world_learns_what_latents_show() -> None:

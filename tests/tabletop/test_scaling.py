@@ -12,6 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from toy_clips import three_clips
 
 from pipeline.errors import BadRequest
+from pipeline.tabletop.figures import scaling
 from pipeline.tabletop.flops import training_flops
 from pipeline.tabletop.latents import Sample
 from pipeline.tabletop.layout import Given
@@ -81,7 +82,8 @@ def options(tmp_path: Path) -> Options:
 
 def test_the_command_writes_what_it_found_and_goes_on_where_it_ended(options: Options) -> None:
     record = scale(options)
-    assert sorted(path.name for path in options.out.iterdir()) == ["samples.webp", "scaling.json", "scaling.webp"]
+    written = ["scaling-samples.webp", "scaling.json", "scaling.webp"]
+    assert sorted(path.name for path in options.out.iterdir()) == written
     assert json.loads((options.out / "scaling.json").read_text()) == record
     small, large = record["sizes"]
     for one in (small, large):
@@ -91,8 +93,15 @@ def test_the_command_writes_what_it_found_and_goes_on_where_it_ended(options: Op
     assert 2.5 < large["curve"][-1]["flops"] / small["curve"][-1]["flops"] < 4.1, "the same batches, twice the width"
     assert set(record["fits"]) >= {"without floor"}
     assert record["data"]["clips"] == 3
-    with Image.open(options.out / "samples.webp") as sheet:
+    with Image.open(options.out / "scaling-samples.webp") as sheet:
         assert sheet.size == (2 * 3 * 128 + 6, 2 * 128 + 18)
+
+    section = scaling(options.out)
+    assert section is not None
+    lines = section.written(options.out)
+    assert {"![Scaling law: scaling](scaling.webp)", "![Scaling law: samples](scaling-samples.webp)"} <= set(lines)
+    assert f"{large['curve'][-1]['held_out']:.3f}" in section.text
+    assert len([line for line in lines if line[:2] in ("1.", "2.")]) == 2
 
     longer = scale(replace(options, batches=14))
     for before, after in zip(record["sizes"], longer["sizes"], strict=True):
