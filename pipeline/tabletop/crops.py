@@ -19,9 +19,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, grid_sample
 
+from pipeline.errors import BadRequest
 from pipeline.tabletop.data import Chunk, chunks_on_disk, load_chunk
 from pipeline.tabletop.network import to_frames, to_pixels
-from pipeline.tabletop.probe import load_autoencoder, through
+from pipeline.tabletop.probe import descend, load_autoencoder, through
 from pipeline.tabletop.trackers import Reading, read
 from pipeline.tabletop.world import SHAPES, Program
 
@@ -138,22 +139,28 @@ def varied(images: Tensor) -> Tensor:
 
 
 def train_reader(crops: Crops, steps: int, batch: int = 256) -> CropReader:
-    """Train a reader (AdamW, one cycle)."""
+    """Train a reader on crops that are varied anew in each step."""
     torch.manual_seed(4)
     random.seed(4)
     reader = CropReader()
-    optimizer = torch.optim.AdamW(reader.parameters(), lr=2e-3, weight_decay=0.05)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, steps)
-    for step in range(steps):
+
+    def loss_now() -> Tensor:
         rows = torch.randint(len(crops.solids), (batch,))
-        loss = cross_entropy(reader(varied(crops.images[rows])), crops.solids[rows], label_smoothing=0.05)
-        optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        schedule.step()
-        if step % 100 == 0:
-            print(f"step {step} loss {loss.item():.3f}", flush=True)
+        return cross_entropy(reader(varied(crops.images[rows])), crops.solids[rows], label_smoothing=0.05)
+
+    descend(reader, steps, loss_now)
     return reader.eval()
+
+
+def crops_on_disk(folder: Path, vae: AutoencoderKLLTXVideo) -> Crops:
+    """Crops of the whole world's clips in a folder; raise BadRequest where there are none."""
+    random.seed(4)
+    chunks = (load_chunk(path) for path in chunks_on_disk(folder, "whole"))
+    found = [one for chunk in chunks if chunk.frames.shape[1] == FRAMES for one in crops_of_chunk(chunk, vae)]
+    if not found:
+        told = "Render some with `python -m pipeline.tabletop.train --world whole`."
+        raise BadRequest("work", f"There are no clips of the whole world in {folder}. {told}")
+    return stacked(found)
 
 
 def main() -> None:
@@ -163,11 +170,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=SHIPPED)
     parser.add_argument("--steps", type=int, default=1500)
     options = parser.parse_args()
-    vae = load_autoencoder(options.out)
-    random.seed(4)
-    chunks = (load_chunk(path) for path in chunks_on_disk(options.work / "chunks", "whole"))
-    some = (chunk for chunk in chunks if chunk.frames.shape[1] == FRAMES)
-    crops = stacked([one for chunk in some for one in crops_of_chunk(chunk, vae)])
+    crops = crops_on_disk(options.work / "chunks", load_autoencoder(options.out))
     print(f"{len(crops.solids)} crops", flush=True)
     reader = train_reader(crops, options.steps)
     save_file({name: value.half().contiguous() for name, value in reader.state_dict().items()}, options.out / NAME)

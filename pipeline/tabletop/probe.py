@@ -11,7 +11,7 @@ them.
 import argparse
 import os
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -145,21 +145,26 @@ def spoil(latents: Tensor) -> Tensor:
 
 
 def train_probe(parts: list[Examples], steps: int, batch: int = 64, world: str = "plain") -> Probe:
-    """Train on all attributes at once (AdamW, one cycle); a batch is of one shape."""
+    """Train on all attributes at once; a batch is of one shape."""
     torch.manual_seed(2)
     random.seed(2)
     probe = Probe(world=world)
-    optimizer = torch.optim.AdamW(probe.parameters(), lr=2e-3, weight_decay=0.05)
+    descend(probe, steps, lambda: probe_loss(probe, draw(parts, batch)))
+    return probe.eval()
+
+
+def descend(network: nn.Module, steps: int, loss_now: Callable[[], Tensor]) -> None:
+    """Take so many steps down a loss (AdamW, one cycle)."""
+    optimizer = torch.optim.AdamW(network.parameters(), lr=2e-3, weight_decay=0.05)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, steps)
     for step in range(steps):
-        loss = probe_loss(probe, draw(parts, batch))
+        loss = loss_now()
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         schedule.step()
         if step % 100 == 0:
             print(f"step {step} loss {loss.item():.3f}", flush=True)
-    return probe.eval()
 
 
 def draw(parts: list[Examples], batch: int) -> Examples:

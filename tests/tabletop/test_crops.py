@@ -6,7 +6,17 @@ import pytest
 import torch
 from toy_clips import three_clips
 
-from pipeline.tabletop.crops import SIDE, crop, crops_of_chunk, shipped_reader, stacked, train_reader, varied
+from pipeline.errors import BadRequest
+from pipeline.tabletop.crops import (
+    SIDE,
+    crop,
+    crops_of_chunk,
+    crops_on_disk,
+    shipped_reader,
+    stacked,
+    train_reader,
+    varied,
+)
 from pipeline.tabletop.data import load_chunk
 from pipeline.tabletop.probe import load_autoencoder
 from pipeline.tabletop.world import SHAPES
@@ -47,3 +57,8 @@ def test_what_is_varied_is_still_read_as_the_same_solid(tmp_path: Path) -> None:
     with torch.no_grad():
         plain, other = (shipped_reader()(images).argmax(1) for images in (crops.images, changed))
     assert (plain == other).float().mean() > 0.8
+
+
+def test_without_clips_of_the_whole_world_it_says_where_they_come_from(tmp_path: Path) -> None:
+    with pytest.raises(BadRequest, match="--world whole"):
+        crops_on_disk(three_clips(tmp_path) / "chunks", load_autoencoder(MODEL))
