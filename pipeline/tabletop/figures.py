@@ -83,10 +83,12 @@ def ablations(model: Path) -> Section | None:
         for number, (name, points) in enumerate(named.items())
     ]
     chart = draw_chart("Held-out loss, one thing changed", lines, MINUTES, UP["transformer"], (620, 400))
-    ends = "; ".join(f"{name} {points[-1][1]:.3f}" for name, points in named.items())
+    last = {way["name"]: way["curve"][-1] for way in record["ways"]}
+    ends = "; ".join(f"{name} {row['held_out']:.3f} +{row['deaf'] - row['held_out']:.3f}" for name, row in last.items())
     text = (
         f"A small transformer ({record['size'].replace('x', ' wide, ')} layers) was trained in several ways, "
-        f"{record['minutes']:g} minutes each, from the same weights. Held-out loss at the end: {ends}. "
+        f"{record['minutes']:g} minutes each, from the same weights. Held-out loss at the end, and what other "
+        f"clips' captions add to it, which tells how much is listened to: {ends}. "
         "[ablations.json](ablations.json) has the curves."
     )
     return Section("What learns fastest", text, {"ablations": chart})
