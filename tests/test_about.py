@@ -20,6 +20,8 @@ def test_the_report_is_shown_with_pictures_that_are_served_and_nothing_else_is(t
     assert "| colour |" in text
     pictures = re.findall(r"!\[[^]]*\]\(([^)]+)\)", text)
     assert pictures
+    assert pictures == re.findall(r"\]\(([^)]+)\)", text), "a link leads to what this app does not serve"
+    assert "`scaling.json`" in text
     with TestClient(app) as client:
         for picture in pictures:
             answer = client.get(f"/{picture}")

@@ -20,8 +20,9 @@ def build_about(assets: Path) -> None:
 
 
 def report(model: Path) -> str:
-    """Return the report with its pictures at the addresses where this app has them."""
+    """Return the report with its pictures at the addresses where this app has them, and other files by their names."""
     path = model / "REPORT.md"
     if not path.is_file():
         return "This model has no report yet. `make eval` writes one."
-    return re.sub(r"\]\(([\w-]+\.webp)\)", rf"]({ADDRESS}/\1)", path.read_text("utf-8"))
+    text = re.sub(r"\]\(([\w-]+\.webp)\)", rf"]({ADDRESS}/\1)", path.read_text("utf-8"))
+    return re.sub(r"\[([\w.-]+)\]\(\1\)", r"`\1`", text)
