@@ -11,8 +11,7 @@ from torch import Tensor
 from pipeline.tabletop.camera import TILT, focal_length
 from pipeline.tabletop.motion import GRAVITY
 from pipeline.tabletop.render import render
-from pipeline.tabletop.segments import SECTORS
-from pipeline.tabletop.surfaces import solid_colours
+from pipeline.tabletop.segments import paints
 from pipeline.tabletop.trackers import Reading, grow, read
 from pipeline.tabletop.truth import foot_rows
 from pipeline.tabletop.world import COLOURS, FPS, Program
@@ -76,18 +75,17 @@ def shadow_seen(reading: Reading, index: int) -> int | None:
 def lit_side(reading: Reading, index: int) -> int | None:
     """On which side a round solid is the brighter, its paint apart: -1 left, 1 right; None where on neither."""
     track, solid, seen = reading.tracks[index], reading.program.solids[index], reading.segments.seen
-    base, pale = (torch.tensor(value) for value in solid_colours(solid.colour))
-    paints = torch.stack([torch.lerp(base, pale, sector) for sector in SECTORS])
-    looks = seen.under_light(paints, LIGHTS)
-    differences = []
+    looks = seen.under_light(paints(solid.colour), LIGHTS)
+    lights, differences = torch.tensor(LIGHTS).repeat(len(looks) // len(LIGHTS)), list[float]()
     for frame in track.whole.nonzero().flatten().tolist():
         columns = track.pieces[frame].nonzero()[:, 1]
         pixels = reading.segments.pixels[frame][track.pieces[frame]]
-        light = torch.tensor(LIGHTS).repeat(len(paints))[torch.cdist(pixels, looks).argmin(1)]
+        light = lights[torch.cdist(pixels, looks).argmin(1)]
         off = columns - (columns.min() + columns.max()) / 2
         differences.append(float(light[off > 1].mean() - light[off < -1].mean()))
-    usual = sum(differences) / max(len(differences), 1)
-    return None if abs(usual) < LEAST_LIGHT else (1 if usual > 0 else -1)
+    # A piece of two columns has no sides: what it tells is no number, and no side.
+    usual = float(torch.tensor(differences).nanmean())
+    return (1 if usual > 0 else -1) if abs(usual) >= LEAST_LIGHT else None
 
 
 def mirrored_colour(reading: Reading, index: int) -> str | None:

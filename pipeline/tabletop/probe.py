@@ -22,7 +22,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from pipeline.tabletop.data import WORLDS, chunks_on_disk, load_chunk, render_chunks
+from pipeline.tabletop.data import WORLDS, Chunk, chunks_on_disk, load_chunk, render_chunks
 from pipeline.tabletop.labels import OF_WORLD, UNSEEN, labels
 from pipeline.tabletop.latents import LatentChunk, cache_folder, cached_chunk, encode, mirror
 from pipeline.tabletop.network import CHANNELS, to_frames, to_pixels
@@ -117,12 +117,11 @@ def chunk_examples(
     for part in cached_chunk(vae, path, cache_folder(vae, cache, half=False), half=False):
         yield part_examples(part, world)
     if decoded:
-        yield mirrored_examples(path, vae, True, world)
+        yield mirrored_examples(load_chunk(path), vae, True, world)
 
 
-def mirrored_examples(path: Path, vae: AutoencoderKLLTXVideo, decoded: bool, world: str) -> Examples:
+def mirrored_examples(chunk: Chunk, vae: AutoencoderKLLTXVideo, decoded: bool, world: str) -> Examples:
     """A chunk's clips mirrored, as rendered or decoded once."""
-    chunk = load_chunk(path)
     chosen = readable(chunk.programs, world)
     pixels = to_pixels(chunk.frames[chosen]).flip(-1)
     pixels = to_pixels(to_frames(through(vae, pixels))) if decoded else pixels
@@ -134,7 +133,7 @@ def judged_examples(path: Path, vae: AutoencoderKLLTXVideo, decoded: bool, world
     """A chunk of the judge's own clips as they are and mirrored."""
     chunk = load_chunk(path)
     yield Examples(encode(vae, to_pixels(chunk.frames)), labels(list(chunk.programs), world=world))
-    yield mirrored_examples(path, vae, decoded, world)
+    yield mirrored_examples(chunk, vae, decoded, world)
 
 
 def spoil(latents: Tensor) -> Tensor:

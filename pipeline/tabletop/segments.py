@@ -80,10 +80,15 @@ def view(program: Program) -> View:
     return View(program, horizon, sun, ambient, steepness, render_empty(still).float() / 255)
 
 
+def paints(colour: str) -> Tensor:
+    """What a solid of a colour is painted with, from its own colour to the paler one of its marks, (n, 3)."""
+    base, pale = (torch.tensor(value) for value in solid_colours(colour))
+    return torch.stack([torch.lerp(base, pale, sector) for sector in SECTORS])
+
+
 def solid_palette(seen: View, colour: str, shiny: bool) -> Tensor:
     """What the surface of a solid can look like, (n, 3)."""
-    base, pale = (torch.tensor(value) for value in solid_colours(colour))
-    own = torch.stack([torch.lerp(base, pale, sector) for sector in SECTORS])
+    own = paints(colour)
     looks = seen.under_light(own, LIT)
     if shiny:
         around = torch.stack([seen.horizon, seen.empty[0, -8:].flatten(0, 1).mean(0)])

@@ -14,7 +14,7 @@ from pipeline.tabletop.orbits import fit_orbit
 from pipeline.tabletop.physics import lit_side, shadow_seen
 from pipeline.tabletop.probe import load_autoencoder, through
 from pipeline.tabletop.render import render, render_ids
-from pipeline.tabletop.trackers import colour_at, first_move, first_touch, largest_pieces, read
+from pipeline.tabletop.trackers import Track, colour_at, first_move, first_touch, largest_pieces, read
 from pipeline.tabletop.truth import contact_frame, middles, shadow_side, visible_share
 from pipeline.tabletop.world import SHAPES, held_out
 
@@ -96,6 +96,15 @@ def test_a_shadow_is_laid_against_the_side_that_is_lit() -> None:
         clips = render(program), render(replace(program, sun=-program.sun))
         sides = [(lit_side(one, 0), shadow_seen(one, 0)) for one in (read(clip, program) for clip in clips)]
         assert sides == [(sun, -sun), (-sun, sun)]
+
+
+def test_what_is_too_narrow_to_have_sides_is_lit_on_neither() -> None:
+    (program,) = draw_claim("shadow away from the sun", 1)
+    reading = read(render(program), program)
+    sliver = torch.zeros_like(reading.tracks[0].pieces)
+    sliver[:, 40:80, 60:62] = True
+    assert lit_side(replace(reading, tracks=(Track(sliver),)), 0) is None
+    assert lit_side(replace(reading, tracks=(Track(sliver & False),)), 0) is None
 
 
 def test_specks_and_bridges_are_no_part_of_a_solid() -> None:
