@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from pipeline.tabletop.render import render
-from pipeline.tabletop.scenes import draw_scene
+from pipeline.tabletop.scenes import draw_hard, draw_scene
 from pipeline.tabletop.world import Draw, Program, Solid, Wall, draw_judged, draw_program, draw_split
 
 CHUNK: Final = 48
@@ -52,6 +52,18 @@ WHOLE_MIX: Final = (
 )
 """The same for the whole world: 17 to 49 frames, as many as the stories and orbits need to unfold."""
 
+HARD_MIX: Final = (
+    ((128, 128), 17),
+    ((128, 128), 33),
+    ((128, 128), 17),
+    ((160, 96), 17),
+    ((128, 128), 25),
+    ((128, 128), 17),
+    ((96, 160), 17),
+    ((128, 128), 33),
+)
+"""The same for hard scenes: long enough for something to be hidden for a second."""
+
 
 @dataclass(frozen=True)
 class World:
@@ -68,8 +80,13 @@ WORLDS: Final = {
     "whole": World("whole", "whole ", draw_scene, WHOLE_MIX),
 }
 
-DRAWN: Final = {**WORLDS, "judged": World("judged", "judged ", draw_judged, (((128, 128), 17),))}
-"""The worlds, and the scenes that only the judge is trained on: of the plain world's few have a camera that moves."""
+DRAWN: Final = {
+    **WORLDS,
+    "hard": World("hard", "hard ", draw_hard, HARD_MIX),
+    "judged": World("judged", "judged ", draw_judged, (((128, 128), 17),)),
+}
+"""The worlds, hard scenes of the whole world to train on more often, and the scenes that only the judge is trained on:
+of the plain world's few have a camera that moves."""
 
 
 @dataclass(frozen=True)

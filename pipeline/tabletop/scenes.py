@@ -36,6 +36,19 @@ KINDS: Final = {
 }
 """What is drawn, and how often: half of it plain, so that what was learned of plain scenes is kept."""
 
+HARD_KINDS: Final = {
+    "pairs": 0.22,
+    "turns": 0.08,
+    "mirrors": 0.08,
+    "rests": 0.06,
+    "behind": 0.20,
+    "passes": 0.14,
+    "pushes": 0.14,
+    "orbits": 0.08,
+}
+"""The same of scenes that are hard to learn: two solids of which each must get its own looks, round ones that turn,
+light on water and on the floor, and what one thing does to another. The whole world has few of each."""
+
 FOGGY: Final = 0.12
 SQUARE_ROOM: Final = 2.7
 """Half the width of a square picture at the middle of the scene; what follows is in units of such a picture."""
@@ -61,6 +74,30 @@ def draw_kind(rng: Random, kind: str, size: tuple[int, int] = (128, 128), frames
         return replace(draw_orbit(rng, base, kind), fog=fog)
     standing = replace(base, camera="stands", story=kind, fog=fog)
     return DRAWS[kind](rng, standing)
+
+
+def draw_hard(rng: Random, size: tuple[int, int] = (128, 128), frames: int = 17) -> Program:
+    """Draw a program of one of the HARD_KINDS: a story or an orbit of the whole world, or a plain scene of that kind."""
+    kind = rng.choices(list(HARD_KINDS), list(HARD_KINDS.values()))[0]
+    if kind in KINDS:
+        return draw_kind(rng, kind, size, frames)
+    while True:
+        program = draw_program(rng, size, frames)
+        if program.camera == "stands" and PLAIN_KINDS[kind](program):
+            return program
+
+
+def is_alone(program: Program, motion: str) -> bool:
+    """Whether one solid is there, with a motion."""
+    return len(program.solids) == 1 and program.solids[0].motion == motion
+
+
+PLAIN_KINDS: Final[dict[str, Callable[[Program], bool]]] = {
+    "pairs": lambda program: len(program.solids) == 2,
+    "turns": lambda program: is_alone(program, "turns") and program.solids[0].shape != "cube",
+    "mirrors": lambda program: is_alone(program, "stays") and program.floor == "water",
+    "rests": lambda program: is_alone(program, "stays") and program.floor != "water",
+}
 
 
 def scale(program: Program) -> float:

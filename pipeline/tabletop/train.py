@@ -34,6 +34,7 @@ class Options:
 
     chunks: int
     plain_chunks: int
+    hard_chunks: int
     autoencoder_minutes: float
     transformer_minutes: float
     width: int
@@ -50,7 +51,12 @@ class Options:
     def shape(self) -> Shape:
         """What is trained, and on clips of which worlds."""
         sizes = (self.width, self.layers, self.compile, self.start, self.new_text, self.world)
-        return Shape(*sizes, also_plain=bool(self.plain_chunks))
+        return Shape(*sizes, also=tuple(name for name, count in self.more.items() if count))
+
+    @property
+    def more(self) -> dict[str, int]:
+        """Chunks of other draws beside the world's own."""
+        return {"plain": self.plain_chunks, "hard": self.hard_chunks}
 
 
 def read_options() -> Options:
@@ -59,6 +65,7 @@ def read_options() -> Options:
     cuda = torch.cuda.is_available()
     parser.add_argument("--chunks", type=int, default=120, help=f"how many times {CHUNK} clips to render")
     parser.add_argument("--plain-chunks", type=int, default=0, help="as many of the plain world beside another one")
+    parser.add_argument("--hard-chunks", type=int, default=0, help="as many of the whole world's hard scenes")
     parser.add_argument("--autoencoder-minutes", type=float, default=15)
     parser.add_argument("--transformer-minutes", type=float, default=100)
     parser.add_argument("--width", type=int, default=256, help="of the transformer, a multiple of 64")
@@ -141,7 +148,7 @@ def main() -> None:
     """Run the whole training."""
     options = read_options()
     chunks = options.work / "chunks"
-    for world, count in ((options.world, options.chunks), ("plain", options.plain_chunks)):
+    for world, count in ((options.world, options.chunks), *options.more.items()):
         render_chunks(chunks, range(count), os.cpu_count() or 1, world)
     paths = list(chunks_on_disk(chunks, options.world))
     vae = get_autoencoder(options, paths)

@@ -176,7 +176,7 @@ def half_share(progress: float, learned: bool = False) -> float:
 class Shape:
     """Size of the transformer, whether its blocks are compiled (worth 15 % on a processor), and where to start from.
 
-    `new_text` starts the text encoder, and what reads it, anew. `also_plain` takes clips of the plain world too.
+    `new_text` starts the text encoder, and what reads it, anew. `also` names what clips are taken beside the world's.
     """
 
     width: int
@@ -185,12 +185,12 @@ class Shape:
     start: Path | None = None
     new_text: bool = False
     world: str = "plain"
-    also_plain: bool = False
+    also: tuple[str, ...] = ()
 
     @property
     def worlds(self) -> tuple[str, ...]:
         """The worlds whose clips it is trained on, each once."""
-        return tuple(dict.fromkeys((self.world, "plain") if self.also_plain else (self.world,)))
+        return tuple(dict.fromkeys((self.world, *self.also)))
 
 
 def take_weights(model: Denoiser, folder: Path, new_text: bool) -> None:

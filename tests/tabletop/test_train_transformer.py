@@ -74,13 +74,19 @@ def test_a_curve_is_judged_on_the_same_clips_whenever_it_goes_on() -> None:
 
 def test_a_training_takes_in_the_clips_of_its_worlds(tmp_path: Path) -> None:
     chunks, vae = three_clips(tmp_path) / "chunks", make_autoencoder().requires_grad_(False)
-    copy(chunks / "chunk-00000.pt", chunks / "whole-00000.pt")
+    for name in ("whole", "hard"):
+        copy(chunks / "chunk-00000.pt", chunks / f"{name}-00000.pt")
     taken = {}
-    for shape in (replace(SHAPE, world="whole"), replace(SHAPE, world="whole", also_plain=True)):
+    for also in ((), ("plain",), ("plain", "hard", "whole")):
+        shape = replace(SHAPE, world="whole", also=also)
         library = LatentLibrary(vae, tmp_path, half=False, worlds=shape.worlds)
         library.refresh()
-        taken[shape.also_plain] = sorted(path.stem for path in library.parts)
-    assert taken == {False: ["whole-00000"], True: ["chunk-00000", "whole-00000"]}
+        taken[len(also)] = sorted(path.stem for path in library.parts)
+    assert taken == {
+        0: ["whole-00000"],
+        1: ["chunk-00000", "whole-00000"],
+        3: ["chunk-00000", "hard-00000", "whole-00000"],
+    }
 
 
 def test_each_clip_gets_the_caption_of_the_next() -> None:
