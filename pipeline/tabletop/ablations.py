@@ -19,7 +19,7 @@ from diffusers import AutoencoderKLLTXVideo
 from torch import Tensor
 from torch.optim import AdamW, Optimizer
 
-from pipeline.tabletop.checkpoint import averaged, set_rates, start_training
+from pipeline.tabletop.checkpoint import averaged, cores, set_rates, start_training
 from pipeline.tabletop.data import CHUNK
 from pipeline.tabletop.latents import Sample
 from pipeline.tabletop.layout import Given, lay_out
@@ -197,7 +197,8 @@ def ablate(options: Options) -> dict[str, Any]:
             with done.open("a") as file:
                 file.write(json.dumps([way.name, curves[way.name]]) + "\n")
     ways = [{"name": way.name, "curve": curves[way.name]} for way in WAYS]
-    record = {"size": options.size, "world": options.world, "minutes": options.minutes / len(WAYS), "ways": ways}
+    minutes = {"minutes": options.minutes / len(WAYS), "cores": cores()}
+    record = {"size": options.size, "world": options.world, **minutes, "ways": ways}
     options.out.write_text(json.dumps(record, indent=1) + "\n")
     return record
 

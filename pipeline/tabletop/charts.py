@@ -190,7 +190,7 @@ def draw_line(field: Field, line: Line, colour: tuple[int, int, int]) -> None:
     places = [field.at(point) for point in line.points]
     if line.joined:
         stroke(field.pen, places, colour, line.dashed)
-    if not line.joined or line.spans:
+    if not line.joined or line.spans or len(places) == 1:
         for x, y in places:
             box = (x - 2.5 * SCALE, y - 2.5 * SCALE, x + 2.5 * SCALE, y + 2.5 * SCALE)
             field.pen.ellipse(box, colour)

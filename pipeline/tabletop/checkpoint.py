@@ -22,6 +22,11 @@ def seconds_computed() -> float:
     return time.monotonic() if torch.cuda.is_available() else time.process_time() / torch.get_num_threads()
 
 
+def cores() -> int:
+    """Of how many cores those seconds are; 0 for those of a card."""
+    return 0 if torch.cuda.is_available() else torch.get_num_threads()
+
+
 @dataclass
 class Clock:
     """Steps taken and seconds spent, over all sessions of a training; `budget` is in seconds."""

@@ -30,6 +30,7 @@ from pipeline.tabletop.drift import (
     section_of_takes,
 )
 from pipeline.tabletop.figures import ablations, learning, permanence, scaling
+from pipeline.tabletop.history import remember, towards, tried
 from pipeline.tabletop.probe import Judge, load_probe
 from pipeline.tabletop.render import render
 from pipeline.tabletop.report import (
@@ -174,8 +175,10 @@ def main() -> None:
     long_rows, long_sections = run_takes(bench, options.model, takes)
     rows = [*rows_of(judged), *long_rows, *autoencoder_rows(bench.pipe, REBUILT)]
     trained = (learning(options.model), ablations(options.model), scaling(options.model))
-    sections = [part for part in (permanence(rows), *long_sections, *trained) if part]
+    way = (towards(options.model, rows), tried(options.model))
+    sections = [part for part in (permanence(rows), *long_sections, *way, *trained) if part]
     write_report(options.model, rows, judged, {**asdict(how), "seconds": time.monotonic() - started}, sections=sections)
+    remember(options.model)
     print("\n".join(map(format_row, rows)))
 
 

@@ -87,11 +87,17 @@ def ablations(model: Path) -> Section | None:
     ends = "; ".join(f"{name} {row['held_out']:.3f} +{row['deaf'] - row['held_out']:.3f}" for name, row in last.items())
     text = (
         f"A small transformer ({record['size'].replace('x', ' wide, ')} layers) was trained in several ways, "
-        f"{record['minutes']:g} minutes each, from the same weights. Held-out loss at the end, and what other "
-        f"clips' captions add to it, which tells how much is listened to: {ends}. "
+        f"{record['minutes']:g} minutes{of_cores(record)} each, from the same weights. Held-out loss at the end, and "
+        f"what other clips' captions add to it, which tells how much is listened to: {ends}. "
         "[ablations.json](ablations.json) has the curves."
     )
     return Section("What learns fastest", text, {"ablations": chart})
+
+
+def of_cores(record: dict[str, Any]) -> str:
+    """Of how many cores a record's minutes are; nothing where it was a card or is not told."""
+    cores = record.get("cores", 0)
+    return f" of {'one core' if cores == 1 else f'{cores} cores'}" if cores else ""
 
 
 def scaling(model: Path) -> Section | None:
@@ -105,10 +111,10 @@ def scaling(model: Path) -> Section | None:
     floor = f" + {law.floor:.3f}" if law.floor else ""
     text = (
         f"{len(sizes)} sizes were trained from nothing on the same {clips} clips in the same order, "
-        f"{record['minutes'] / len(sizes):g} minutes each. Held-out loss at the end: {ends}. The best of them at each "
-        f"amount of compute follow loss = {law.scale:.3g} · FLOPs^-{law.power:.3f}{floor} within {law.error:.1%}. "
-        f"[{RECORD}]({RECORD}) has the curves; `make scaling` makes them. Below, what the sizes make of the same "
-        "prompts from the same seeds: the first, middle and last frame."
+        f"{record['minutes'] / len(sizes):g} minutes{of_cores(record)} each. Held-out loss at the end: {ends}. The "
+        f"best of them at each amount of compute follow loss = {law.scale:.3g} · FLOPs^-{law.power:.3f}{floor} within "
+        f"{law.error:.1%}. [{RECORD}]({RECORD}) has the curves; `make scaling` makes them. Below, what the sizes make "
+        "of the same prompts from the same seeds: the first, middle and last frame."
     )
     prompts = [f"{number}. {prompt}" for number, prompt in enumerate(record["samples"]["prompts"], 1)]
     samples = [f"![Scaling law: samples]({SAMPLES})", "", *prompts]

@@ -24,7 +24,7 @@ from torch import Tensor
 from pipeline.errors import BadRequest
 from pipeline.tabletop.captions import caption
 from pipeline.tabletop.charts import INK, PAPER, Axis, Line, draw_chart
-from pipeline.tabletop.checkpoint import Rates, Training, averaged, log_curve, set_rates
+from pipeline.tabletop.checkpoint import Rates, Training, averaged, cores, log_curve, set_rates
 from pipeline.tabletop.data import WORLDS
 from pipeline.tabletop.flops import FORMULA, SYMBOLS, training_flops
 from pipeline.tabletop.latents import Sample
@@ -242,6 +242,7 @@ def scale(options: Options) -> dict[str, Any]:
         "data": {"clips": batches.clips, "world": options.world, "held_out": options.held_out, "half": HALF},
         "judged_from": options.judged_from,
         "minutes": options.minutes,
+        "cores": cores(),
         "samples": {"prompts": [case.prompt for case in cases], "steps": options.steps, "seeds": len(cases)},
         "sizes": found,
     }

@@ -77,7 +77,7 @@ def draw_kind(rng: Random, kind: str, size: tuple[int, int] = (128, 128), frames
 
 
 def draw_hard(rng: Random, size: tuple[int, int] = (128, 128), frames: int = 17) -> Program:
-    """Draw a program of one of the HARD_KINDS: a story or an orbit of the whole world, or a plain scene of that kind."""
+    """Draw a program of one of the HARD_KINDS: a story or an orbit of the whole world, or such a plain scene."""
     kind = rng.choices(list(HARD_KINDS), list(HARD_KINDS.values()))[0]
     if kind in KINDS:
         return draw_kind(rng, kind, size, frames)

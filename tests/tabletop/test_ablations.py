@@ -10,7 +10,7 @@ from toy_clips import three_clips
 
 from pipeline.errors import BadRequest
 from pipeline.tabletop.ablations import NORMALISED, WAYS, Options, Units, ablate, judge_in, read_options
-from pipeline.tabletop.figures import ablations
+from pipeline.tabletop.figures import ablations, of_cores
 from pipeline.tabletop.latents import Sample
 from pipeline.tabletop.layout import Given
 from pipeline.tabletop.train_transformer import Shape, build_denoiser, judge
@@ -63,6 +63,7 @@ def test_the_command_tries_all_ways_once_and_the_report_shows_them(options: Opti
     section = ablations(options.out.parent)
     assert section
     assert all(way.name in section.text for way in WAYS)
+    assert f" minutes{of_cores(record)} each" in section.text
     assert ablations(options.out.parent / "work") is None
 
 

@@ -11,7 +11,16 @@ import torch
 from PIL import Image
 
 from pipeline.tabletop.charts import PENS, Axis, Line, draw_chart, nice_step, side_by_side
-from pipeline.tabletop.figures import distilled_lines, learning, learning_lines, permanence, trainings
+from pipeline.tabletop.figures import (
+    ablations,
+    distilled_lines,
+    learning,
+    learning_lines,
+    of_cores,
+    permanence,
+    scaling,
+    trainings,
+)
 from pipeline.tabletop.report import Judged, Row, Section, write_report
 from pipeline.tabletop.sampling import Case
 from pipeline.tabletop.suites import MADE, OTHERS, RENDERS, held_out_programs
@@ -118,3 +127,10 @@ def test_charts_stand_side_by_side() -> None:
     both = side_by_side([one, other])
     assert both.size == (15, 30)
     assert both.getpixel((12, 29)) == (0, 0, 255)
+
+
+def test_minutes_are_told_with_the_cores_that_they_are_of() -> None:
+    assert [of_cores({"cores": count}) for count in (1, 2, 0)] == [" of one core", " of 2 cores", ""]
+    assert of_cores({}) == ""
+    shipped = scaling(Path("assets/tabletop")), ablations(Path("assets/tabletop"))
+    assert all(section and " minutes of one core each" in section.text for section in shipped)

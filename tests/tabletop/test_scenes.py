@@ -152,3 +152,15 @@ def test_every_kind_is_drawn() -> None:
     assert {program.story for program in drawn} == {"", "behind", "before", "pushes", "passes", "follows"}
     assert {program.camera for program in drawn} == {"stands", "orbits", "pans", "zooms", "returns", "follows"}
     assert any(program.fog for program in drawn)
+
+
+def test_hard_scenes_are_mostly_of_two_solids_or_a_story_and_keep_to_the_same_split() -> None:
+    drawn = chunk_programs(0, count=120, world="hard")
+    assert not any(held_out(program) for program in drawn)
+    assert {program.story for program in drawn} == {"", "behind", "passes", "pushes"}
+    assert sum(len(program.solids) == 2 for program in drawn) > 50
+    alone = [program for program in drawn if len(program.solids) == 1 and not program.story and not program.pace]
+    assert {program.solids[0].motion for program in alone} == {"stays", "turns"}
+    assert all(program.solids[0].shape != "cube" for program in alone if program.solids[0].motion == "turns")
+    assert any(program.floor == "water" for program in alone)
+    assert all(program.camera == "stands" for program in drawn if not program.pace)
