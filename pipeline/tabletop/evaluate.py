@@ -7,9 +7,12 @@ results are of one set of weights, settings, and code: others are never mixed in
 import argparse
 import hashlib
 import json
+import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Final
 
@@ -54,6 +57,9 @@ PROGRAMS: Final = 100
 PROGRAMS_IN_FULL: Final = 300
 REBUILT: Final = 20
 """Clips by which the autoencoder is judged."""
+
+LONG: Final = "long takes"
+"""The job beside the suites."""
 
 CODE: Final = Path(__file__).parent
 
@@ -147,7 +153,50 @@ def run_takes(bench: Bench, model: Path, takes: LongTakes) -> tuple[list[Row], l
     return list(rows_of_takes(found)), [section_of_takes(found, takes, cases, folder)]
 
 
-def read_options() -> argparse.Namespace:
+def open_bench(options: argparse.Namespace) -> Bench:
+    """What judges as the command line asks, with the folder that keeps what it finds."""
+    how = Sampling(options.steps, options.guidance, options.seed)
+    kept = kept_folder(options.work, options.model, how)
+    kept.mkdir(parents=True, exist_ok=True)
+    return Bench(load_pipeline(options.model), load_probe(options.model), how, kept)
+
+
+def asked_takes(options: argparse.Namespace) -> LongTakes:
+    """The long takes that the command line asks for."""
+    return IN_FULL if options.full else LongTakes(options.long_takes, options.long_seconds)
+
+
+def asked_programs(options: argparse.Namespace) -> int:
+    """How many plain programs it asks for."""
+    programs: int = PROGRAMS_IN_FULL if options.full else options.programs
+    return programs
+
+
+def use_one_thread() -> None:
+    """Let this process, and those that it starts, compute in one thread."""
+    os.environ["OMP_NUM_THREADS"] = "1"
+    torch.set_num_threads(1)
+
+
+def run_job(options: argparse.Namespace, job: str) -> str:
+    """Make and judge the clips of one suite, or the long takes, for what keeps them; return its name."""
+    bench = open_bench(options)
+    if job == LONG:
+        run_takes(bench, options.model, asked_takes(options))
+    for suite in (suite for suite in SUITES if suite.name == job):
+        list(run_suite(bench, suite, asked_programs(options)))
+    return job
+
+
+def work_ahead(options: argparse.Namespace, jobs: Sequence[str], workers: int) -> None:
+    """Do the jobs in several processes of one thread each; whoever asks for their results then finds them kept."""
+    started = time.monotonic()
+    with get_context("spawn").Pool(workers, use_one_thread) as pool:
+        for job in pool.imap_unordered(partial(run_job, options), jobs, chunksize=1):
+            print(f"{job}: done after {time.monotonic() - started:.0f} s", flush=True)
+
+
+def read_options(words: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m pipeline.tabletop.evaluate", description=__doc__)
     parser.add_argument("--model", type=Path, default=Path("assets/tabletop"))
@@ -160,24 +209,23 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--long-takes", type=int, default=LongTakes.count, help="takes by which drift is judged, or 0")
     parser.add_argument("--long-seconds", type=float, default=LongTakes.seconds, help="how long each of them is")
     parser.add_argument("--work", type=Path, default=Path(".cache/evaluation"), help="keeps clips and verdicts")
-    return parser.parse_args()
+    return parser.parse_args(words)
 
 
 def main() -> None:
     """Run the evaluation."""
-    options = read_options()
-    how = Sampling(options.steps, options.guidance, options.seed)
-    started, kept = time.monotonic(), kept_folder(options.work, options.model, how)
-    kept.mkdir(parents=True, exist_ok=True)
-    bench = Bench(load_pipeline(options.model), load_probe(options.model), how, kept)
-    judged = list(run_suites(bench, PROGRAMS_IN_FULL if options.full else options.programs))
-    takes = IN_FULL if options.full else LongTakes(options.long_takes, options.long_seconds)
-    long_rows, long_sections = run_takes(bench, options.model, takes)
+    options, started = read_options(), time.monotonic()
+    largest_first = sorted(SUITES, key=lambda suite: -suite.share)
+    work_ahead(options, [LONG, *(suite.name for suite in largest_first)], os.cpu_count() or 1)
+    bench = open_bench(options)
+    judged = list(run_suites(bench, asked_programs(options)))
+    long_rows, long_sections = run_takes(bench, options.model, asked_takes(options))
     rows = [*rows_of(judged), *long_rows, *autoencoder_rows(bench.pipe, REBUILT)]
     trained = (learning(options.model), ablations(options.model), scaling(options.model))
     way = (towards(options.model, rows), tried(options.model))
     sections = [part for part in (permanence(rows), *long_sections, *way, *trained) if part]
-    write_report(options.model, rows, judged, {**asdict(how), "seconds": time.monotonic() - started}, sections=sections)
+    settings = {**asdict(bench.how), "seconds": time.monotonic() - started}
+    write_report(options.model, rows, judged, settings, sections=sections)
     remember(options.model)
     print("\n".join(map(format_row, rows)))
 

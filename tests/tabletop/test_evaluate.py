@@ -9,7 +9,16 @@ import torch
 
 from pipeline.tabletop.captions import COLOUR_WORDS, SHAPE_WORDS
 from pipeline.tabletop.data import MIX, chunk_programs
-from pipeline.tabletop.evaluate import Bench, clip_path, kept_folder, run_suite
+from pipeline.tabletop.evaluate import (
+    LONG,
+    Bench,
+    clip_path,
+    kept_folder,
+    open_bench,
+    read_options,
+    run_suite,
+    work_ahead,
+)
 from pipeline.tabletop.labels import ATTRIBUTES, truth
 from pipeline.tabletop.probe import Judge, load_probe
 from pipeline.tabletop.render import render
@@ -212,3 +221,14 @@ def test_an_evaluation_goes_on_where_it_was_interrupted(probe: Judge, tmp_path: 
     assert not torch.equal(of[1], plain.clip)
     assert set(LOWER_IS_BETTER) >= {GIVEN_LOSS}
     assert kept_folder(tmp_path, MODEL, how) != kept_folder(tmp_path, MODEL, Sampling(steps=3))
+
+
+def test_what_is_judged_ahead_in_other_processes_is_found_kept(tmp_path: Path) -> None:
+    options = read_options(["--programs", "1", "--steps", "1", "--work", str(tmp_path), "--long-takes", "0"])
+    work_ahead(options, ["pushed", "mirrored", LONG], workers=2)
+    bench = open_bench(options)
+    made = {path: path.stat().st_mtime_ns for path in bench.kept.iterdir()}
+    assert {path.name.split("-")[0] for path in made} == {"pushed", "mirrored"}
+    for name in ("pushed", "mirrored"):
+        assert len(list(run_suite(bench, suite_named(name), 1))) == 2
+    assert {path: path.stat().st_mtime_ns for path in bench.kept.iterdir()} == made
