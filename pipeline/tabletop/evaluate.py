@@ -58,9 +58,6 @@ PROGRAMS_IN_FULL: Final = 300
 REBUILT: Final = 20
 """Clips by which the autoencoder is judged."""
 
-LONG: Final = "long takes"
-"""The job beside the suites."""
-
 CODE: Final = Path(__file__).parent
 
 
@@ -172,28 +169,20 @@ def asked_programs(options: argparse.Namespace) -> int:
     return programs
 
 
-def use_one_thread() -> None:
-    """Let this process, and those that it starts, compute in one thread."""
-    os.environ["OMP_NUM_THREADS"] = "1"
-    torch.set_num_threads(1)
-
-
-def run_job(options: argparse.Namespace, job: str) -> str:
-    """Make and judge the clips of one suite, or the long takes, for what keeps them; return its name."""
+def run_job(options: argparse.Namespace, name: str) -> str:
+    """Make and judge the clips of the suite of this name, for what keeps them; return the name."""
     bench = open_bench(options)
-    if job == LONG:
-        run_takes(bench, options.model, asked_takes(options))
-    for suite in (suite for suite in SUITES if suite.name == job):
+    for suite in (suite for suite in SUITES if suite.name == name):
         list(run_suite(bench, suite, asked_programs(options)))
-    return job
+    return name
 
 
-def work_ahead(options: argparse.Namespace, jobs: Sequence[str], workers: int) -> None:
-    """Do the jobs in several processes of one thread each; whoever asks for their results then finds them kept."""
+def work_ahead(options: argparse.Namespace, suites: Sequence[str], workers: int) -> None:
+    """Judge suites in several processes of one thread each; whoever asks for their results then finds them kept."""
     started = time.monotonic()
-    with get_context("spawn").Pool(workers, use_one_thread) as pool:
-        for job in pool.imap_unordered(partial(run_job, options), jobs, chunksize=1):
-            print(f"{job}: done after {time.monotonic() - started:.0f} s", flush=True)
+    with get_context("spawn").Pool(workers, torch.set_num_threads, (1,)) as pool:
+        for name in pool.imap_unordered(partial(run_job, options), suites, chunksize=1):
+            print(f"{name}: done after {time.monotonic() - started:.0f} s", flush=True)
 
 
 def read_options(words: Sequence[str] | None = None) -> argparse.Namespace:
@@ -216,7 +205,7 @@ def main() -> None:
     """Run the evaluation."""
     options, started = read_options(), time.monotonic()
     largest_first = sorted(SUITES, key=lambda suite: -suite.share)
-    work_ahead(options, [LONG, *(suite.name for suite in largest_first)], os.cpu_count() or 1)
+    work_ahead(options, [suite.name for suite in largest_first], os.cpu_count() or 1)
     bench = open_bench(options)
     judged = list(run_suites(bench, asked_programs(options)))
     long_rows, long_sections = run_takes(bench, options.model, asked_takes(options))

@@ -10,7 +10,6 @@ import torch
 from pipeline.tabletop.captions import COLOUR_WORDS, SHAPE_WORDS
 from pipeline.tabletop.data import MIX, chunk_programs
 from pipeline.tabletop.evaluate import (
-    LONG,
     Bench,
     clip_path,
     kept_folder,
@@ -224,8 +223,8 @@ def test_an_evaluation_goes_on_where_it_was_interrupted(probe: Judge, tmp_path: 
 
 
 def test_what_is_judged_ahead_in_other_processes_is_found_kept(tmp_path: Path) -> None:
-    options = read_options(["--programs", "1", "--steps", "1", "--work", str(tmp_path), "--long-takes", "0"])
-    work_ahead(options, ["pushed", "mirrored", LONG], workers=2)
+    options = read_options(["--programs", "1", "--steps", "1", "--work", str(tmp_path)])
+    work_ahead(options, ["pushed", "mirrored"], workers=2)
     bench = open_bench(options)
     made = {path: path.stat().st_mtime_ns for path in bench.kept.iterdir()}
     assert {path.name.split("-")[0] for path in made} == {"pushed", "mirrored"}
