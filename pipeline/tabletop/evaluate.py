@@ -120,15 +120,6 @@ def run_suite(bench: Bench, suite: Suite, programs: int) -> Iterator[Judged]:
         yield Judged(case, clip, verdicts_on(bench, suite, case, clips))
 
 
-def run_suites(bench: Bench, programs: int) -> Iterator[Judged]:
-    """Make and judge all clips, and say how far it is."""
-    for suite in SUITES:
-        started = time.monotonic()
-        judged = list(run_suite(bench, suite, programs))
-        print(f"{suite.name}: {len(judged)} clips in {time.monotonic() - started:.0f} s", flush=True)
-        yield from judged
-
-
 def autoencoder_rows(pipe: LTXConditionPipeline, count: int) -> Iterator[Row]:
     """PSNR of the autoencoder on held-out renders of all shapes; the interval of the mean is by normal theory."""
     programs = [program for number in range(count) for program in chunk_programs(number, kept_out=True, count=1)]
@@ -169,19 +160,17 @@ def asked_programs(options: argparse.Namespace) -> int:
     return programs
 
 
-def run_job(options: argparse.Namespace, name: str) -> str:
-    """Make and judge the clips of the suite of this name, for what keeps them; return the name."""
-    bench = open_bench(options)
-    for suite in (suite for suite in SUITES if suite.name == name):
-        list(run_suite(bench, suite, asked_programs(options)))
-    return name
+def judge_ahead(options: argparse.Namespace, suite: Suite) -> str:
+    """Make and judge the clips of a suite, for what keeps them; return its name."""
+    list(run_suite(open_bench(options), suite, asked_programs(options)))
+    return suite.name
 
 
-def work_ahead(options: argparse.Namespace, suites: Sequence[str], workers: int) -> None:
+def work_ahead(options: argparse.Namespace, suites: Sequence[Suite], workers: int) -> None:
     """Judge suites in several processes of one thread each; whoever asks for their results then finds them kept."""
     started = time.monotonic()
     with get_context("spawn").Pool(workers, torch.set_num_threads, (1,)) as pool:
-        for name in pool.imap_unordered(partial(run_job, options), suites, chunksize=1):
+        for name in pool.imap_unordered(partial(judge_ahead, options), suites, chunksize=1):
             print(f"{name}: done after {time.monotonic() - started:.0f} s", flush=True)
 
 
@@ -204,10 +193,9 @@ def read_options(words: Sequence[str] | None = None) -> argparse.Namespace:
 def main() -> None:
     """Run the evaluation."""
     options, started = read_options(), time.monotonic()
-    largest_first = sorted(SUITES, key=lambda suite: -suite.share)
-    work_ahead(options, [suite.name for suite in largest_first], os.cpu_count() or 1)
+    work_ahead(options, sorted(SUITES, key=lambda suite: -suite.share), os.cpu_count() or 1)
     bench = open_bench(options)
-    judged = list(run_suites(bench, asked_programs(options)))
+    judged = [one for suite in SUITES for one in run_suite(bench, suite, asked_programs(options))]
     long_rows, long_sections = run_takes(bench, options.model, asked_takes(options))
     rows = [*rows_of(judged), *long_rows, *autoencoder_rows(bench.pipe, REBUILT)]
     trained = (learning(options.model), ablations(options.model), scaling(options.model))

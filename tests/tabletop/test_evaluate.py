@@ -224,7 +224,7 @@ def test_an_evaluation_goes_on_where_it_was_interrupted(probe: Judge, tmp_path: 
 
 def test_what_is_judged_ahead_in_other_processes_is_found_kept(tmp_path: Path) -> None:
     options = read_options(["--programs", "1", "--steps", "1", "--work", str(tmp_path)])
-    work_ahead(options, ["pushed", "mirrored"], workers=2)
+    work_ahead(options, [suite_named("pushed"), suite_named("mirrored")], workers=2)
     bench = open_bench(options)
     made = {path: path.stat().st_mtime_ns for path in bench.kept.iterdir()}
     assert {path.name.split("-")[0] for path in made} == {"pushed", "mirrored"}
