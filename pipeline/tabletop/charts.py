@@ -216,11 +216,11 @@ def between(one: Point, other: Point, share: float) -> Point:
     return one[0] + share * (other[0] - one[0]), one[1] + share * (other[1] - one[1])
 
 
-def side_by_side(charts: Sequence[Image.Image]) -> Image.Image:
-    """Charts beside each other."""
-    whole = Image.new("RGB", (sum(chart.width for chart in charts), max(chart.height for chart in charts)), PAPER)
-    x = 0
+def stacked(charts: Sequence[Image.Image]) -> Image.Image:
+    """Charts below each other: beside each other they would be too small to read on a telephone."""
+    whole = Image.new("RGB", (max(chart.width for chart in charts), sum(chart.height for chart in charts)), PAPER)
+    y = 0
     for chart in charts:
-        whole.paste(chart, (x, 0))
-        x += chart.width
+        whole.paste(chart, (0, y))
+        y += chart.height
     return whole

@@ -23,7 +23,7 @@ from torch import Tensor
 from torch.nn.functional import conv2d
 
 from pipeline.tabletop.captions import caption
-from pipeline.tabletop.charts import Axis, Line, draw_chart, side_by_side
+from pipeline.tabletop.charts import Axis, Line, draw_chart, stacked
 from pipeline.tabletop.claims import most, tells_itself_apart
 from pipeline.tabletop.network import to_frames, to_pixels
 from pipeline.tabletop.probe import Judge, through
@@ -246,7 +246,7 @@ def section_of_takes(found: list[Found], takes: LongTakes, cases: list[Case], fo
         "guided as strongly as the first one, which adds contrast to each anew. Means over all takes; renders tell "
         "how much such scenes change by themselves."
     )
-    pictures = {"drift": side_by_side(sides), "long-takes": Image.fromarray(sheet(strips))}
+    pictures = {"drift": stacked(sides), "long-takes": Image.fromarray(sheet(strips))}
     return Section("Long takes", text, pictures, {"drift": data | {"seconds": takes.seconds}}, prompts)
 
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from PIL import Image
 
-from pipeline.tabletop.charts import PENS, Axis, Line, draw_chart, side_by_side
+from pipeline.tabletop.charts import PENS, Axis, Line, draw_chart, stacked
 from pipeline.tabletop.claims import HIDDEN
 from pipeline.tabletop.power_law import Law
 from pipeline.tabletop.report import BARS, Row, Section
@@ -69,7 +69,7 @@ def learning(model: Path) -> Section | None:
         "[training.json](training.json) has the numbers. How much the loss rises with other clips' captions tells how "
         "much the model listens."
     )
-    return Section("Training", text, {"learning": side_by_side(charts)})
+    return Section("Training", text, {"learning": stacked(charts)})
 
 
 def ablations(model: Path) -> Section | None:
@@ -137,7 +137,7 @@ def permanence(rows: Sequence[Row]) -> Section | None:
     if not charts:
         return None
     text = "Points with their 95 % intervals, over the frames for which the solid is hidden."
-    return Section("Permanence", text, {"permanence": side_by_side(charts)})
+    return Section("Permanence", text, {"permanence": stacked(charts)})
 
 
 FRAMES: Final = Axis("frames hidden", low=0, high=max(HIDDEN) + 1)

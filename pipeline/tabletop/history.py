@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from pipeline.tabletop.charts import PENS, Axis, Line, draw_chart, side_by_side
+from pipeline.tabletop.charts import PENS, Axis, Line, draw_chart, stacked
 from pipeline.tabletop.figures import trainings
 from pipeline.tabletop.report import BARS, Row, Section
 from pipeline.tabletop.suites import ADHERENCE
@@ -87,7 +87,7 @@ def towards(folder: Path, rows: Sequence[Row]) -> Section | None:
         f"over the hours of training: [{HISTORY}]({HISTORY}) has each figure with its n. The last points are this "
         "report's."
     )
-    return Section("Towards the bars", text, {"towards": side_by_side(charts)})
+    return Section("Towards the bars", text, {"towards": stacked(charts)})
 
 
 def tried(folder: Path) -> Section | None:

@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from pipeline.tabletop.charts import PENS, Axis, Line, draw_chart, nice_step, side_by_side
+from pipeline.tabletop.charts import PENS, Axis, Line, draw_chart, nice_step, stacked
 from pipeline.tabletop.figures import (
     ablations,
     distilled_lines,
@@ -85,13 +85,13 @@ def test_a_distillation_has_a_chart_of_its_own(tmp_path: Path) -> None:
     ]
     (line,) = distilled_lines({"distilled": {"curve": rows}})
     assert [point[1] for point in line.points] == pytest.approx([0.3, 0.15])
-    widths = []
+    heights = []
     for more in ({}, {"distilled": {"curve": rows}}):
         (tmp_path / "training.json").write_text(json.dumps(record(10) | more))
         section = learning(tmp_path)
         assert section is not None
-        widths.append(section.pictures["learning"].width)
-    assert widths[1] == 2 * widths[0]
+        heights.append(section.pictures["learning"].height)
+    assert heights[1] == 2 * heights[0]
 
 
 def test_permanence_is_drawn_where_it_was_measured() -> None:
@@ -102,7 +102,7 @@ def test_permanence_is_drawn_where_it_was_measured() -> None:
     both = permanence([*rows, Row("same solid after 8 hidden frames", 0.9, 20, 0.7, 0.97)])
     assert one is not None
     assert both is not None
-    assert both.pictures["permanence"].width == 2 * one.pictures["permanence"].width
+    assert both.pictures["permanence"].height == 2 * one.pictures["permanence"].height
     assert len(places(one.pictures["permanence"], 0)) > 50
 
 
@@ -122,11 +122,11 @@ def test_the_report_has_every_part_with_its_numbers_and_pictures(tmp_path: Path)
     assert data["rows"][0]["name"] == "colour"
 
 
-def test_charts_stand_side_by_side() -> None:
+def test_charts_stand_below_each_other_so_that_a_telephone_shows_their_words() -> None:
     one, other = Image.new("RGB", (10, 20), "red"), Image.new("RGB", (5, 30), "blue")
-    both = side_by_side([one, other])
-    assert both.size == (15, 30)
-    assert both.getpixel((12, 29)) == (0, 0, 255)
+    both = stacked([one, other])
+    assert both.size == (10, 50)
+    assert both.getpixel((4, 49)) == (0, 0, 255)
 
 
 def test_minutes_are_told_with_the_cores_that_they_are_of() -> None:
