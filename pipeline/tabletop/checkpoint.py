@@ -55,7 +55,7 @@ class Rates:
     fall: float = 0.4
 
 
-GOING_ON: Final = Rates(0.6, 1.0)
+GOING_ON: Final = Rates(0.45, 1.0)
 """For trained weights: at the usual rates they first lose what the last fall had won."""
 
 

@@ -32,8 +32,9 @@ HALF_SHARES: Final = ((0.25, 1.0), (0.7, 0.5), (1.0, 0.1))
 """Share of batches at half the side, up to a share of the time: composition is learned there at a fraction of the
 cost (such batches have half the tokens, and still twice the clips), and carries over within a few hundred steps."""
 
-HALF_SHARES_LEARNED: Final = ((0.3, 0.3), (0.8, 0.1), (1.0, 0.0))
-"""The same for a training that goes on from trained weights: solids are a latent or two across at half the side."""
+HALF_SHARES_LEARNED: Final = ((1.0, 0.0),)
+"""The same for a training that goes on from trained weights: at half the side solids are a latent or two across, and
+encoding them takes as long as a tenth of the training."""
 
 EVERY: Final = 250
 """Steps between rows of the curve, and looks for new clips; a checkpoint comes with each."""
@@ -172,6 +173,11 @@ def half_share(progress: float, learned: bool = False) -> float:
     return next(share for until, share in (HALF_SHARES_LEARNED if learned else HALF_SHARES) if progress <= until)
 
 
+def wanted(small: LatentLibrary, full: LatentLibrary, share: float) -> list[LatentLibrary]:
+    """The libraries that batches are drawn from at a share of half size."""
+    return [library for library, drawn in ((small, share > 0), (full, share < 1)) if drawn]
+
+
 @dataclass(frozen=True)
 class Shape:
     """Size of the transformer, whether its blocks are compiled (worth 15 % on a processor), and where to start from.
@@ -265,13 +271,13 @@ def train_transformer(vae: AutoencoderKLLTXVideo, work: Path, minutes: float, sh
     training = begin_training(model, minutes, work / "transformer.pt")
     small, full = (LatentLibrary(vae, work, half, shape.worlds) for half in (True, False))
     held_out = held_out_sample(vae, world=shape.world)
-    clock, smooth, share, saved = training.clock, 1.0, 0.0, training.clock.elapsed
+    clock, smooth, share, saved = training.clock, 1.0, -1.0, training.clock.elapsed
     learned = bool(shape.start) and not shape.new_text
     rates = GOING_ON if learned else Rates()
     while clock.progress < 1:
         if half_share(clock.progress, learned) != share or clock.step % EVERY == 0:
             share = half_share(clock.progress, learned)
-            for library in (small, full) if share < 1 else (small,):
+            for library in wanted(small, full, share):
                 library.refresh()
         set_rates(training.optimizers, clock, rates)
         loss = take_step(model, training, (small if random.random() < share else full).draw())
