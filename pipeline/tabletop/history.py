@@ -29,12 +29,17 @@ def load_history(folder: Path) -> list[dict[str, Any]]:
 
 
 def hours_of(folder: Path) -> float:
-    """How long the transformer was trained in all; 0 where there is no record."""
+    """How long the transformer was trained in all, as hours of two cores; 0 where there is no record."""
     path = folder / "training.json"
     records = trainings(json.loads(path.read_text())) if path.is_file() else []
-    curves = [record["curves"].get("transformer", []) for record in records]
-    minutes: float = sum(curve[-1]["minutes"] for curve in curves if curve)
-    return round(minutes / 60, 2)
+    return round(sum(map(minutes_of, records)) / 60, 2)
+
+
+def minutes_of(record: dict[str, Any]) -> float:
+    """How many minutes of two cores a training of the transformer took; a record without threads is of two."""
+    curve, threads = record["curves"].get("transformer", []), record.get("machine", {}).get("threads", 2)
+    minutes: float = curve[-1]["minutes"] if curve else 0.0
+    return minutes * threads / 2
 
 
 def entry_of(report: dict[str, Any], hours: float) -> dict[str, Any]:

@@ -126,7 +126,12 @@ def write_record(options: Options, vae: AutoencoderKLLTXVideo, denoiser: Denoise
             "transformer": count_parameters(denoiser.transformer),
             "text_encoder": count_parameters(denoiser.text_encoder),
         },
-        "machine": {"torch": torch.__version__, "processor": platform.machine(), "cores": os.cpu_count()},
+        "machine": {
+            "torch": torch.__version__,
+            "processor": platform.machine(),
+            "cores": os.cpu_count(),
+            "threads": torch.get_num_threads(),
+        },
         "curves": curves,
         "before": json.loads(before.read_text()) if before and before.exists() else None,
     }

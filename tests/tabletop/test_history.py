@@ -61,7 +61,17 @@ def test_the_shipped_history_ends_with_the_shipped_report() -> None:
     assert hours == sorted(set(hours))
     records = trainings(json.loads((SHIPPED / "training.json").read_text()))
     minutes = [record["curves"]["transformer"][-1]["minutes"] for record in records]
-    assert hours[-1] == pytest.approx(sum(minutes) / 60, abs=0.01)
+    on_one_core = [record["machine"].get("threads") == 1 for record in records]
+    whole = sum(each / 2 if alone else each for each, alone in zip(minutes, on_one_core, strict=True))
+    assert hours[-1] == pytest.approx(whole / 60, abs=0.01)
+
+
+def test_hours_are_of_two_cores(tmp_path: Path) -> None:
+    curves = {"transformer": [{"minutes": 30.0}, {"minutes": 60.0}]}
+    first = {"curves": curves, "before": None}
+    then = {"curves": curves, "machine": {"cores": 2, "threads": 1}, "before": first}
+    (tmp_path / "training.json").write_text(json.dumps(then))
+    assert hours_of(tmp_path) == 1.5
 
 
 def test_what_was_tried_is_told_as_the_model_card_tells_it(tmp_path: Path) -> None:
