@@ -36,8 +36,11 @@ def hours_of(folder: Path) -> float:
 
 
 def minutes_of(record: dict[str, Any]) -> float:
-    """How many minutes of two cores a training of the transformer took; a record without threads is of two."""
-    curve, threads = record["curves"].get("transformer", []), record.get("machine", {}).get("threads", 2)
+    """How many minutes of two cores a training of the transformer took; a card's count as they are.
+
+    Records that name no threads are of two.
+    """
+    curve, threads = record["curves"].get("transformer", []), record.get("machine", {}).get("threads") or 2
     minutes: float = curve[-1]["minutes"] if curve else 0.0
     return minutes * threads / 2
 

@@ -17,6 +17,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn.functional import avg_pool3d
 
+from pipeline.tabletop.checkpoint import cores
 from pipeline.tabletop.data import CHUNK, WORLDS, chunks_on_disk, load_chunk, render_chunks
 from pipeline.tabletop.latents import encode, set_latent_statistics
 from pipeline.tabletop.network import CHANNELS, TEMPORAL, count_parameters, make_scheduler, to_pixels
@@ -130,7 +131,7 @@ def write_record(options: Options, vae: AutoencoderKLLTXVideo, denoiser: Denoise
             "torch": torch.__version__,
             "processor": platform.machine(),
             "cores": os.cpu_count(),
-            "threads": torch.get_num_threads(),
+            "threads": cores(),
         },
         "curves": curves,
         "before": json.loads(before.read_text()) if before and before.exists() else None,

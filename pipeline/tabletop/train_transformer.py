@@ -32,10 +32,6 @@ HALF_SHARES: Final = ((0.25, 1.0), (0.7, 0.5), (1.0, 0.1))
 """Share of batches at half the side, up to a share of the time: composition is learned there at a fraction of the
 cost (such batches have half the tokens, and still twice the clips), and carries over within a few hundred steps."""
 
-HALF_SHARES_LEARNED: Final = ((1.0, 0.0),)
-"""The same for a training that goes on from trained weights: at half the side solids are a latent or two across, and
-encoding them takes as long as a tenth of the training."""
-
 EVERY: Final = 250
 """Steps between rows of the curve, and looks for new clips; a checkpoint comes with each."""
 
@@ -169,8 +165,11 @@ def filled_library(vae: AutoencoderKLLTXVideo, work: Path, half: bool, world: st
 
 
 def half_share(progress: float, learned: bool = False) -> float:
-    """Share of batches at half size at this point of the training; `learned` is for one that goes on."""
-    return next(share for until, share in (HALF_SHARES_LEARNED if learned else HALF_SHARES) if progress <= until)
+    """Share of batches at half size at this point of the training.
+
+    One that goes on from what was `learned` has none: at half the side solids are a latent or two across.
+    """
+    return 0.0 if learned else next(share for until, share in HALF_SHARES if progress <= until)
 
 
 def wanted(small: LatentLibrary, full: LatentLibrary, share: float) -> list[LatentLibrary]:

@@ -17,7 +17,9 @@ from pipeline.tabletop.train_transformer import (
     build_denoiser,
     draw_sigma,
     flow_loss,
+    half_share,
     held_out_sample,
+    wanted,
     with_other_captions,
 )
 
@@ -87,6 +89,14 @@ def test_a_training_takes_in_the_clips_of_its_worlds(tmp_path: Path) -> None:
         1: ["chunk-00000", "whole-00000"],
         3: ["chunk-00000", "hard-00000", "whole-00000"],
     }
+
+
+def test_only_sizes_that_are_drawn_are_encoded(tmp_path: Path) -> None:
+    vae = make_autoencoder().requires_grad_(False)
+    small, full = (LatentLibrary(vae, tmp_path, half) for half in (True, False))
+    at = [0.0, 0.5, 1.0]
+    assert [wanted(small, full, half_share(progress)) for progress in at] == [[small], [small, full], [small, full]]
+    assert [wanted(small, full, half_share(progress, learned=True)) for progress in at] == [[full]] * 3
 
 
 def test_each_clip_gets_the_caption_of_the_next() -> None:
