@@ -21,6 +21,11 @@ def device_of(settings: Settings) -> str:
     return "cuda" if settings.device == "cuda" and torch.cuda.is_available() else "cpu"
 
 
+def use_threads(count: int) -> None:
+    """Compute with so many threads of a processor, in the thread that asks."""
+    torch.set_num_threads(count)
+
+
 def peak_mb(device: str) -> float | None:
     """Return the peak of a card's memory in MB, or None on a processor."""
     return float(torch.cuda.max_memory_allocated()) / 2**20 if device == "cuda" else None

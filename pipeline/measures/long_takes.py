@@ -2,6 +2,7 @@
 
 `make eval` measures by them how far a take drifts. They go the way of every take, from a request through a plan, its
 parts and their splicing, and are kept as they come out of the decoder, without loss. Those that are there stay.
+Several of these, of one thread each, make many takes sooner than one that has all threads.
 """
 
 import argparse
@@ -72,17 +73,29 @@ def settings_for(model: Path, folder: Path) -> Settings:
     return replace(Settings.from_env(), assets=folder)
 
 
+def open_backend(settings: Settings, threads: int | None) -> LocalBackend:
+    """Return what computes with so many threads, or with as many as there are cores."""
+    from pipeline.families.loading import use_threads
+
+    backend = LocalBackend(settings)
+    if threads:
+        # Of the device's own thread: each thread has a team of its own.
+        backend.call(lambda: use_threads(threads))
+    return backend
+
+
 def main() -> None:
     """Make what a file asks for: a list of names with requests."""
     parser = argparse.ArgumentParser(prog="python -m pipeline.measures.long_takes", description=__doc__)
     parser.add_argument("asked", type=Path, help="a JSON object: requests by the names of their takes")
     parser.add_argument("kept", type=Path, help="the folder for the takes")
     parser.add_argument("--model", type=Path, required=True, help="the folder of the embedded model's weights")
+    parser.add_argument("--threads", type=int, help="threads to compute with; all cores without it")
     options = parser.parse_args()
     options.kept.mkdir(parents=True, exist_ok=True)
     prepare_environment()
     with TemporaryDirectory() as folder:
-        backend = LocalBackend(settings_for(options.model, Path(folder)))
+        backend = open_backend(settings_for(options.model, Path(folder)), options.threads)
         studio = Studio(backend, EMBEDDED, options.kept)
         for name, asked in json.loads(options.asked.read_text()).items():
             studio.make(name, asked)

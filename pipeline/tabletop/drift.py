@@ -7,10 +7,13 @@ drift back: there the parts that go on are guided as strongly as the first one.
 
 import hashlib
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Final
@@ -112,23 +115,34 @@ def name_of(case: Case) -> str:
     return f"take-{case.number:04d}"
 
 
-def make_takes(model: Path, cases: list[Case], takes: LongTakes, how: Sampling, folder: Path) -> None:
-    """Let the app make what is not there yet, at the settings of all other clips."""
-    folder.mkdir(parents=True, exist_ok=True)
-    asked = {
-        name_of(case): {
-            "prompt": case.prompt,
-            "seconds": takes.seconds,
-            "seed": how.seed + case.number,
-            "steps": how.steps,
-            "guidance_scale": how.guidance,
-        }
-        for case in cases
+def asked_of(case: Case, takes: LongTakes, how: Sampling) -> dict[str, str | float]:
+    """What the app is asked for: a case's take, at the settings of all other clips."""
+    return {
+        "prompt": case.prompt,
+        "seconds": takes.seconds,
+        "seed": how.seed + case.number,
+        "steps": how.steps,
+        "guidance_scale": how.guidance,
     }
-    file = folder / "asked.json"
+
+
+def make_takes(model: Path, cases: list[Case], takes: LongTakes, how: Sampling, folder: Path) -> None:
+    """Let the app make what is not there yet, by a process of one thread on each core; raise CalledProcessError."""
+    folder.mkdir(parents=True, exist_ok=True)
+    asked = {name_of(case): asked_of(case, takes, how) for case in cases}
+    makers = min(os.cpu_count() or 1, len(asked))
+    parts = [dict(list(asked.items())[first::makers]) for first in range(makers)]
+    with ThreadPoolExecutor(makers) as pool:
+        list(pool.map(partial(make_part, model, folder), range(makers), parts))
+
+
+def make_part(model: Path, folder: Path, number: int, asked: dict[str, dict[str, str | float]]) -> None:
+    """Let one process of the app make what it is asked for."""
+    file = folder / f"asked-{number}.json"
     file.write_text(json.dumps(asked, indent=1))
     command = [sys.executable, "-m", "pipeline.measures.long_takes", *map(str, (file.resolve(), folder.resolve()))]
-    subprocess.run([*command, "--model", str(model.resolve())], check=True, cwd=Path(__file__).parents[2])  # noqa: S603
+    settings = ["--model", str(model.resolve()), "--threads", "1"]
+    subprocess.run([*command, *settings], check=True, cwd=Path(__file__).parents[2])  # noqa: S603
 
 
 def read_take(folder: Path, case: Case, way: str) -> Tensor:
