@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn.functional import avg_pool3d
 
 from pipeline.tabletop.data import load_chunk, program_from_dict
+from pipeline.tabletop.emphasis import solid_tokens
 from pipeline.tabletop.layout import Given
 from pipeline.tabletop.network import TEMPORAL, to_pixels
 from pipeline.tabletop.telling import Telling, tell
@@ -164,11 +165,15 @@ def set_latent_statistics(vae: AutoencoderKLLTXVideo, paths: list[Path]) -> None
 
 @dataclass(frozen=True)
 class Sample:
-    """A batch for the transformer: clean latents, what is given of them, and captions."""
+    """A batch for the transformer: clean latents, what is given of them, and captions.
+
+    `shown` tells which latents (batch, frames, h, w) show something of a solid, where that is known.
+    """
 
     latents: Tensor
     given: list[Given]
     captions: list[str]
+    shown: Tensor | None = None
 
 
 def draw_given(chunk: Encoded, rows: Tensor, kind: str) -> list[Given]:
@@ -198,4 +203,5 @@ def draw_sample(chunks: list[LatentChunk], tokens: int, shares: dict[str, float]
     rng = Random(random.getrandbits(64))
     how = Telling(coloured=chunk.true_colours, shown=kind in FROM_THE_FIRST)
     captions = ["" if rng.random() < 0.1 else tell(chunk.programs[row], rng, how) for row in rows.tolist()]
-    return Sample(chunk.whole[rows].float(), draw_given(chunk, rows, kind), captions)
+    shown = torch.stack([solid_tokens(chunk.programs[row]) for row in rows.tolist()])
+    return Sample(chunk.whole[rows].float(), draw_given(chunk, rows, kind), captions, shown)

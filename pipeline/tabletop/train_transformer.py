@@ -15,6 +15,7 @@ from pipeline.errors import BadRequest
 from pipeline.tabletop.attention import PlainAttention
 from pipeline.tabletop.checkpoint import GOING_ON, Rates, Training, log_curve, set_rates, start_training, step_all
 from pipeline.tabletop.data import chunk_programs, chunks_on_disk
+from pipeline.tabletop.emphasis import token_weights
 from pipeline.tabletop.latents import LatentChunk, Sample, cache_folder, cached_chunk, draw_sample, encode_clips
 from pipeline.tabletop.layout import Tokens, lay_out
 from pipeline.tabletop.muon import make_optimizers
@@ -97,13 +98,16 @@ def draw_sigma(count: int) -> Tensor:
 
 
 def flow_loss(model: Denoiser, sample: Sample, sigma: Tensor, weight: Tensor | None = None) -> Tensor:
-    """Mean squared error of the velocity over the tokens that are not given; `weight` (batch,) is of clips."""
+    """Mean squared error of the velocity over the tokens that are not given; `weight` (batch,) is of clips.
+
+    Where it is known which tokens show a solid, the mean is a weighted one, as `emphasis.py` says.
+    """
     tokens = lay_out(sample.latents, sigma, sample.given)
     device = model.transformer.device
     tokens = Tokens(*(value.to(device) for value in (tokens.inputs, tokens.target, tokens.sigma, tokens.coords)))
     error = (model.predict(tokens, sample.captions) - tokens.target).square().mean(-1)
     error = error if weight is None else error * weight.to(device)[:, None]
-    wanted = (tokens.sigma > 0).float()
+    wanted = (tokens.sigma > 0) * token_weights(sample.shown, tokens.sigma)
     return (error * wanted).sum() / wanted.sum()
 
 
@@ -128,7 +132,8 @@ def with_other_captions(sample: Sample) -> Sample:
 
 @torch.no_grad()
 def judge(model: Denoiser, sample: Sample) -> float:
-    """Held-out loss, mean over fixed noise levels and fixed noise."""
+    """Held-out loss, mean over fixed noise levels and fixed noise, every token weighing the same."""
+    sample = replace(sample, shown=None)
     with torch.random.fork_rng():
         torch.manual_seed(3)
         losses = [flow_loss(model, sample, torch.full((len(sample.latents),), sigma)) for sigma in JUDGED_SIGMAS]

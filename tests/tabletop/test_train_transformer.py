@@ -8,6 +8,7 @@ import pytest
 import torch
 from toy_clips import three_clips
 
+from pipeline.tabletop.emphasis import SHOWN, WEIGHT
 from pipeline.tabletop.latents import Sample
 from pipeline.tabletop.layout import Given
 from pipeline.tabletop.network import make_autoencoder
@@ -19,6 +20,7 @@ from pipeline.tabletop.train_transformer import (
     flow_loss,
     half_share,
     held_out_sample,
+    judge,
     wanted,
     with_other_captions,
 )
@@ -62,6 +64,23 @@ def test_given_frames_are_not_judged() -> None:
         model.transformer.proj_out.bias.zero_()
     sample = Sample(torch.zeros(2, 64, 3, 2, 2), [Given(torch.full((2, 64, 1, 2, 2), 1000.0), 0)], ["a red ball"] * 2)
     assert 0.5 < flow_loss(model, sample, torch.full((2,), 0.9)) < 2
+
+
+@pytest.mark.filterwarnings("ignore:Mismatch dtype")
+def test_what_shows_a_solid_weighs_more_in_a_training_and_the_same_in_its_curve() -> None:
+    model = build_denoiser(SHAPE, "cpu")
+    with torch.no_grad():
+        model.transformer.proj_out.weight.zero_()
+        model.transformer.proj_out.bias.zero_()
+    latents = torch.zeros(1, 64, 2, 2, 2)
+    latents[..., 0, 0, 0] = 1000.0
+    plain = Sample(latents, [], ["a red ball"])
+    marked = replace(plain, shown=(latents > 0)[:, 0])
+    low, high = torch.tensor([SHOWN]), torch.tensor([0.99])
+    ratio = flow_loss(model, marked, low) / flow_loss(model, plain, low)
+    assert ratio.item() == pytest.approx(WEIGHT * 8 / (WEIGHT + 7), rel=1e-3)
+    assert flow_loss(model, marked, high).item() == pytest.approx(flow_loss(model, plain, high).item(), rel=1e-3)
+    assert judge(model, marked) == judge(model, plain)
 
 
 def test_a_curve_is_judged_on_the_same_clips_whenever_it_goes_on() -> None:

@@ -1,0 +1,69 @@
+"""Where in a clip its solids are, their shadows and mirror images: what most of a picture is not, and all is judged by.
+
+Nine tenths of the tokens are floor and sky, so most of a plain mean is how well grass is painted. A clip's tokens may
+weigh more only where its noise still shows what is there: above that, to weigh by the answer would shift the mean
+of what may be there, and paint a little of a solid in every place where one could be.
+"""
+
+from functools import lru_cache
+from typing import Final
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from pipeline.tabletop.camera import project
+from pipeline.tabletop.network import SPATIAL, TEMPORAL
+from pipeline.tabletop.truth import middles, mirror_points, outline_points, shadow_points
+from pipeline.tabletop.world import Program
+
+REACH: Final = 0.95
+"""Of a solid around the middle of its outline, to its size: the outline, not the corners."""
+
+LIGHT_REACH: Final = 0.5
+"""Of its shadow or mirror image around that one's middle."""
+
+WEIGHT: Final = 3.0
+"""Of a token in which something of a solid is, to 1 of any other."""
+
+SHOWN: Final = 0.85
+"""The noise level up to which it is."""
+
+
+def radii(program: Program) -> Tensor:
+    """How many pixels a solid's size is, at the middle of its outline, (solids, frames)."""
+    points = outline_points(program)
+    sizes = torch.tensor([solid.size for solid in program.solids])
+    tops = points + sizes[:, None, None] * torch.tensor([0.0, 1.0, 0.0])
+    pixels: Tensor = (project(program, tops) - project(program, points)).norm(dim=-1)
+    return pixels
+
+
+def near(program: Program, places: Tensor, reach: Tensor) -> Tensor:
+    """Which latents (frames, height, width) of each frame of a clip lie within reach of places (solids, frames, 2)."""
+    columns, rows = ((torch.arange(side // SPATIAL) + 0.5) * SPATIAL - 0.5 for side in (program.width, program.height))
+    across = (columns - places[..., :1]).abs()[:, :, None, :]
+    down = (rows - places[..., 1:]).abs()[:, :, :, None]
+    off = (across - SPATIAL / 2).clamp(min=0).square() + (down - SPATIAL / 2).clamp(min=0).square()
+    return (off <= reach[..., None, None].square()).any(0)
+
+
+@lru_cache(maxsize=2**15)
+def solid_tokens(program: Program) -> Tensor:
+    """Which latents (latent frames, height, width) show something of a solid, as booleans."""
+    size = radii(program)
+    light = mirror_points if program.floor == "water" else shadow_points
+    frames = near(program, middles(program), REACH * size) | near(program, light(program), LIGHT_REACH * size)
+    later = frames[1:].view(-1, TEMPORAL, *frames.shape[1:]).any(1)
+    return torch.cat([frames[:1], later])
+
+
+def token_weights(shown: Tensor | None, sigma: Tensor) -> Tensor:
+    """Weights of tokens at noise levels (batch, tokens), by which latents (batch, frames, h, w) show solids, if known.
+
+    The clip's own tokens come last, as `layout.py` lays them out.
+    """
+    if shown is None:
+        return torch.ones_like(sigma)
+    marks = pad(shown.flatten(1), (sigma.shape[1] - shown[0].numel(), 0)).to(sigma.device)
+    return torch.where(marks & (sigma <= SHOWN), WEIGHT, 1.0)
