@@ -6,12 +6,10 @@ through the autoencoder corners are rounded, and of a solid of twenty pixels lit
 """
 
 import argparse
-import os
 import random
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 from itertools import pairwise
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Final
 
@@ -30,9 +28,6 @@ from pipeline.tabletop.world import SHAPES, Program
 
 SHIPPED: Final = Path(__file__).parents[2] / "assets" / "tabletop"
 NAME: Final = "crops.safetensors"
-
-TAKEN: Final = ("whole", "hard")
-"""The worlds whose clips are taken: hard scenes have the small solids at the back that are hardest to tell."""
 
 SIDE: Final = 28
 AROUND: Final = 0.75
@@ -157,18 +152,11 @@ def train_reader(crops: Crops, steps: int, batch: int = 256) -> CropReader:
     return reader.eval()
 
 
-def crops_of_path(model: Path, path: Path) -> list[tuple[Tensor, int]]:
-    """Crops of a chunk on disk, the same whoever takes them; none of clips of another length."""
-    random.seed(path.name)
-    chunk = load_chunk(path)
-    return crops_of_chunk(chunk, load_autoencoder(model)) if chunk.frames.shape[1] == FRAMES else []
-
-
-def crops_on_disk(folder: Path, model: Path, workers: int = 1) -> Crops:
-    """Crops of the whole world's clips in a folder, hard ones too; raise BadRequest where there are none."""
-    paths = [path for world in TAKEN for path in chunks_on_disk(folder, world)]
-    with get_context("spawn").Pool(workers, torch.set_num_threads, (1,)) as pool:
-        found = [one for some in pool.imap(partial(crops_of_path, model), paths, chunksize=1) for one in some]
+def crops_on_disk(folder: Path, vae: AutoencoderKLLTXVideo) -> Crops:
+    """Crops of the whole world's clips in a folder; raise BadRequest where there are none."""
+    random.seed(4)
+    chunks = (load_chunk(path) for path in chunks_on_disk(folder, "whole"))
+    found = [one for chunk in chunks if chunk.frames.shape[1] == FRAMES for one in crops_of_chunk(chunk, vae)]
     if not found:
         told = "Render some with `python -m pipeline.tabletop.train --world whole`."
         raise BadRequest("work", f"There are no clips of the whole world in {folder}. {told}")
@@ -182,7 +170,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=SHIPPED)
     parser.add_argument("--steps", type=int, default=1500)
     options = parser.parse_args()
-    crops = crops_on_disk(options.work / "chunks", options.out, os.cpu_count() or 1)
+    crops = crops_on_disk(options.work / "chunks", load_autoencoder(options.out))
     print(f"{len(crops.solids)} crops", flush=True)
     reader = train_reader(crops, options.steps)
     save_file({name: value.half().contiguous() for name, value in reader.state_dict().items()}, options.out / NAME)

@@ -61,4 +61,4 @@ def test_what_is_varied_is_still_read_as_the_same_solid(tmp_path: Path) -> None:
 
 def test_without_clips_of_the_whole_world_it_says_where_they_come_from(tmp_path: Path) -> None:
     with pytest.raises(BadRequest, match="--world whole"):
-        crops_on_disk(three_clips(tmp_path) / "chunks", MODEL)
+        crops_on_disk(three_clips(tmp_path) / "chunks", load_autoencoder(MODEL))
