@@ -12,9 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from pipeline.tabletop.camera import project
 from pipeline.tabletop.network import SPATIAL, TEMPORAL
-from pipeline.tabletop.truth import middles, mirror_points, outline_points, shadow_points
+from pipeline.tabletop.truth import middles, mirror_points, outline_points, shadow_points, size_in_pixels
 from pipeline.tabletop.world import Program
 
 REACH: Final = 0.95
@@ -30,30 +29,26 @@ SHOWN: Final = 0.85
 """The noise level up to which it is."""
 
 
-def radii(program: Program) -> Tensor:
-    """How many pixels a solid's size is, at the middle of its outline, (solids, frames)."""
-    points = outline_points(program)
-    sizes = torch.tensor([solid.size for solid in program.solids])
-    tops = points + sizes[:, None, None] * torch.tensor([0.0, 1.0, 0.0])
-    pixels: Tensor = (project(program, tops) - project(program, points)).norm(dim=-1)
-    return pixels
-
-
-def near(program: Program, places: Tensor, reach: Tensor) -> Tensor:
-    """Which latents (frames, height, width) of each frame of a clip lie within reach of places (solids, frames, 2)."""
-    columns, rows = ((torch.arange(side // SPATIAL) + 0.5) * SPATIAL - 0.5 for side in (program.width, program.height))
+def near(program: Program, places: Tensor, reach: Tensor, cell: int) -> Tensor:
+    """Which cells (frames, height, width) of each frame of a clip lie within reach of places (solids, frames, 2)."""
+    columns, rows = ((torch.arange(side // cell) + 0.5) * cell - 0.5 for side in (program.width, program.height))
     across = (columns - places[..., :1]).abs()[:, :, None, :]
     down = (rows - places[..., 1:]).abs()[:, :, :, None]
-    off = (across - SPATIAL / 2).clamp(min=0).square() + (down - SPATIAL / 2).clamp(min=0).square()
+    off = (across - cell / 2).clamp(min=0).square() + (down - cell / 2).clamp(min=0).square()
     return (off <= reach[..., None, None].square()).any(0)
 
 
 @lru_cache(maxsize=2**15)
-def solid_tokens(program: Program) -> Tensor:
-    """Which latents (latent frames, height, width) show something of a solid, as booleans."""
-    size = radii(program)
+def solid_tokens(program: Program, cell: int = SPATIAL) -> Tensor:
+    """Which latents (latent frames, height, width) show something of a solid, as booleans.
+
+    `cell` is how many of the program's pixels a latent is across: more where a clip is encoded at half its size.
+    """
+    size = size_in_pixels(program, outline_points(program))
     light = mirror_points if program.floor == "water" else shadow_points
-    frames = near(program, middles(program), REACH * size) | near(program, light(program), LIGHT_REACH * size)
+    parts = ((middles(program), REACH * size), (light(program), LIGHT_REACH * size))
+    own, cast = (near(program, places, reach, cell) for places, reach in parts)
+    frames = own | cast
     later = frames[1:].view(-1, TEMPORAL, *frames.shape[1:]).any(1)
     return torch.cat([frames[:1], later])
 

@@ -203,5 +203,6 @@ def draw_sample(chunks: list[LatentChunk], tokens: int, shares: dict[str, float]
     rng = Random(random.getrandbits(64))
     how = Telling(coloured=chunk.true_colours, shown=kind in FROM_THE_FIRST)
     captions = ["" if rng.random() < 0.1 else tell(chunk.programs[row], rng, how) for row in rows.tolist()]
-    shown = torch.stack([solid_tokens(chunk.programs[row]) for row in rows.tolist()])
+    cell = chunk.programs[0].width // chunk.whole.shape[-1]
+    shown = torch.stack([solid_tokens(chunk.programs[row], cell) for row in rows.tolist()])
     return Sample(chunk.whole[rows].float(), draw_given(chunk, rows, kind), captions, shown)

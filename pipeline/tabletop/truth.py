@@ -57,12 +57,19 @@ def visible_share(program: Program) -> Tensor:
     return torch.stack(shares)
 
 
+def size_in_pixels(program: Program, points: Tensor, times: float = 1.0) -> Tensor:
+    """How many pixels so many times each solid's size is at points (solids, frames, 3), (solids, frames)."""
+    sizes = torch.tensor([times * solid.size for solid in program.solids])
+    tops = points + sizes[:, None, None] * torch.tensor([0.0, 1.0, 0.0])
+    pixels: Tensor = (project(program, tops) - project(program, points)).norm(dim=-1)
+    return pixels
+
+
 def reach(program: Program) -> Tensor:
     """How many pixels each solid's bounding sphere reaches beyond the picture's edges; below 0 well inside them."""
     points = centres(program)
-    sizes = torch.tensor([BOUND * solid.size for solid in program.solids])
     places = project(program, points)
-    radius = (project(program, points + sizes[:, None, None] * torch.tensor([0.0, 1.0, 0.0])) - places).norm(dim=-1)
+    radius = size_in_pixels(program, points, BOUND)
     last = torch.tensor([program.width - 1, program.height - 1])
     beyond: Tensor = torch.maximum(-places, places - last).amax(-1) + 1.15 * radius
     return beyond
