@@ -50,7 +50,7 @@ def test_the_end_of_a_take_is_animated_on_one_click(page: Page) -> None:
     expect(page.locator("#first img").last).to_be_visible()
     expect(page.locator("#animate-contract .promise")).to_contain_text("128×128")
     page.locator("#animate-make").click()
-    expect(page.locator("#details .older .kin")).to_have_text("animated from")
+    expect(page.locator("#family .older .kin")).to_have_text("animated from")
     expect(page.locator(".screen.is-done")).to_be_visible()
 
 

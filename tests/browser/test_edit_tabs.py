@@ -93,7 +93,7 @@ def test_words_loop_and_a_take_goes_on_with_one_click(page: Page) -> None:
         expect(page.locator(f"#{task}-prompt textarea")).to_have_value("a yellow cube turns on grass")
     page.get_by_role("tab", name="Loop", exact=True).click()
     page.locator("#loop-make").click()
-    expect(page.locator("#details .older .kin")).to_have_text("looped from")
+    expect(page.locator("#family .older .kin")).to_have_text("looped from")
     expect(page.locator("#details .notes")).to_contain_text("seam")
 
 
