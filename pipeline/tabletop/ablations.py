@@ -21,23 +21,22 @@ from torch.optim import AdamW, Optimizer
 
 from pipeline.tabletop.checkpoint import averaged, cores, set_rates, start_training
 from pipeline.tabletop.data import CHUNK
-from pipeline.tabletop.latents import Sample
-from pipeline.tabletop.layout import Given, lay_out
-from pipeline.tabletop.muon import ADAM_RATE, make_optimizers
-from pipeline.tabletop.probe import load_autoencoder
-from pipeline.tabletop.scaling import HELD, add_shared_options, next_judged, shape_of
-from pipeline.tabletop.train_transformer import (
+from pipeline.tabletop.denoiser import (
     JUDGED_SIGMAS,
     Denoiser,
-    LatentLibrary,
     build_denoiser,
     draw_sigma,
-    filled_library,
     flow_loss,
     held_out_sample,
     learn_from,
     with_other_captions,
 )
+from pipeline.tabletop.latent_library import LatentLibrary, filled_library
+from pipeline.tabletop.latents import Sample
+from pipeline.tabletop.layout import Given, lay_out
+from pipeline.tabletop.muon import ADAM_RATE, make_optimizers
+from pipeline.tabletop.probe import load_autoencoder
+from pipeline.tabletop.scaling import HELD, add_shared_options, next_judged, shape_of
 
 FEW: Final = 96
 """Clips of the way that has few."""
@@ -112,7 +111,7 @@ def units_of(way: Way, vae: AutoencoderKLLTXVideo) -> Units:
 
 @torch.no_grad()
 def judge_in(units: Units, model: Denoiser, sample: Sample) -> float:
-    """Held-out loss as `train_transformer.judge` has it, in normalised units and at the same signal to noise.
+    """Held-out loss as `denoiser.judge` has it, in normalised units and at the same signal to noise.
 
     The clip is off by sigma times the velocity's error, whatever the units are.
     """

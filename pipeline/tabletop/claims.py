@@ -48,7 +48,8 @@ SAME_SIZE: Final = 1.3
 class Claim:
     """What is claimed: the kind of scene and which of them, whether a clip's reading keeps to it, and how it is asked.
 
-    `unsaid` is what the prompt leaves out, so that only given first frames can show it; `given` says how many are.
+    `unsaid` is what the prompt leaves out, so that only given first frames can show it; `given` says how many are; with
+    `lit` it says from where the light comes.
     """
 
     kind: str
@@ -58,6 +59,7 @@ class Claim:
     unsaid: frozenset[str] = frozenset()
     given: int = 0
     change: Callable[[Program], Program] = lambda program: program
+    lit: bool = False
 
 
 def tells_itself_apart(program: Program) -> bool:
@@ -151,7 +153,7 @@ def pushed_on_contact(reading: Reading) -> bool:
 
 
 def shadow_right(reading: Reading) -> bool:
-    """Whether the shadow lies on the side away from the sun, of which the words say nothing: a lit side shows it."""
+    """Whether the shadow lies on the side away from the sun: which side that is, the lit one shows."""
     lit, shadow = lit_side(reading, 0), shadow_seen(reading, 0)
     return lit is not None and shadow == -lit
 
@@ -237,7 +239,7 @@ CLAIMS: Final = {
     ),
     "pushed solid moves only after contact": Claim("pushes", 17, pushes_within, pushed_on_contact),
     "mirrored colour": Claim("plain", 17, lambda p: stands_alone(p, "stays", True), mirror_right),
-    "shadow away from the sun": Claim("plain", 17, rests_round, shadow_right),
+    "shadow away from the sun": Claim("plain", 17, rests_round, shadow_right, lit=True),
     "nothing floats": Claim("plain", 17, lambda p: stands_alone(p, "stays", False), rests),
     "bounces by its law": Claim("plain", 17, lambda p: stands_alone(p, "bounces", False), lawful),
     "falls by its law": Claim("plain", 17, lambda p: stands_alone(p, "falls", False), lawful),

@@ -22,19 +22,18 @@ from torch import Tensor
 
 from pipeline.tabletop.checkpoint import Rates, Training, log_curve, set_rates
 from pipeline.tabletop.data import WORLDS
+from pipeline.tabletop.denoiser import (
+    Denoiser,
+    Shape,
+    begin_training,
+    build_denoiser,
+    learn_from,
+)
+from pipeline.tabletop.latent_library import LatentLibrary, filled_library
 from pipeline.tabletop.latents import Sample
 from pipeline.tabletop.layout import Tokens, lay_out
 from pipeline.tabletop.probe import load_autoencoder
 from pipeline.tabletop.train import save_model
-from pipeline.tabletop.train_transformer import (
-    Denoiser,
-    LatentLibrary,
-    Shape,
-    begin_training,
-    build_denoiser,
-    filled_library,
-    learn_from,
-)
 
 STEPS: Final = 8
 """Steps of the student."""

@@ -30,12 +30,18 @@ SHOWN: Final = 0.85
 
 
 def near(program: Program, places: Tensor, reach: Tensor, cell: int) -> Tensor:
-    """Which cells (frames, height, width) of each frame of a clip lie within reach of places (solids, frames, 2)."""
+    """Which cells (solids, frames, height, width) lie within reach of each solid's places (solids, frames, 2)."""
     columns, rows = ((torch.arange(side // cell) + 0.5) * cell - 0.5 for side in (program.width, program.height))
     across = (columns - places[..., :1]).abs()[:, :, None, :]
     down = (rows - places[..., 1:]).abs()[:, :, :, None]
     off = (across - cell / 2).clamp(min=0).square() + (down - cell / 2).clamp(min=0).square()
-    return (off <= reach[..., None, None].square()).any(0)
+    return off <= reach[..., None, None].square()
+
+
+def by_latent(frames: Tensor) -> Tensor:
+    """What is so in any frame (frames, height, width) of each latent frame."""
+    later = frames[1:].view(-1, TEMPORAL, *frames.shape[1:]).any(1)
+    return torch.cat([frames[:1], later])
 
 
 @lru_cache(maxsize=2**15)
@@ -47,10 +53,8 @@ def solid_tokens(program: Program, cell: int = SPATIAL) -> Tensor:
     size = size_in_pixels(program, outline_points(program))
     light = mirror_points if program.floor == "water" else shadow_points
     parts = ((middles(program), REACH * size), (light(program), LIGHT_REACH * size))
-    own, cast = (near(program, places, reach, cell) for places, reach in parts)
-    frames = own | cast
-    later = frames[1:].view(-1, TEMPORAL, *frames.shape[1:]).any(1)
-    return torch.cat([frames[:1], later])
+    own, cast = (near(program, places, reach, cell).any(0) for places, reach in parts)
+    return by_latent(own | cast)
 
 
 def token_weights(shown: Tensor | None, sigma: Tensor) -> Tensor:

@@ -27,10 +27,11 @@ from transformers import T5EncoderModel
 from pipeline.errors import BadRequest, OnetakeError, refuse_stopped
 from pipeline.tabletop.attention import PlainAttention
 from pipeline.tabletop.clips import Clip, read_folder, refuse_unknown, unknown_words
+from pipeline.tabletop.denoiser import Denoiser, draw_sigma, flow_loss, judge
+from pipeline.tabletop.latent_library import SHARES
 from pipeline.tabletop.latents import Sample, draw_given, encode, tail_frames
 from pipeline.tabletop.network import to_pixels
 from pipeline.tabletop.tokens import load_tokenizer
-from pipeline.tabletop.train_transformer import SHARES, Denoiser, draw_sigma, flow_loss, judge
 
 MODEL: Final = Path("assets/tabletop")
 TARGETS: Final = ["to_q", "to_k", "to_v", "to_out.0"]

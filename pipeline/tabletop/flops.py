@@ -7,9 +7,8 @@ from typing import Final
 
 from pipeline.tabletop.latents import Sample
 from pipeline.tabletop.layout import count_tokens
-from pipeline.tabletop.network import CHANNELS, TEXT_LENGTH
+from pipeline.tabletop.network import CHANNELS, TEXT_LAYERS, TEXT_LENGTH
 
-TEXT_LAYERS: Final = 2
 FREQUENCIES: Final = 256
 """Sines and cosines that a noise level is told by."""
 

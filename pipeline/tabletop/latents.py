@@ -3,6 +3,7 @@
 import json
 import random
 import zlib
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from random import Random
@@ -17,6 +18,7 @@ from pipeline.tabletop.data import load_chunk, program_from_dict
 from pipeline.tabletop.emphasis import solid_tokens
 from pipeline.tabletop.layout import Given
 from pipeline.tabletop.network import TEMPORAL, to_pixels
+from pipeline.tabletop.scenes import is_alone
 from pipeline.tabletop.telling import Telling, tell
 from pipeline.tabletop.train_autoencoder import recolour
 from pipeline.tabletop.world import Program
@@ -24,6 +26,14 @@ from pipeline.tabletop.world import Program
 OPPOSITE = {"left": "right", "right": "left"}
 FROM_THE_FIRST = ("first", "head", "ends", "bridge")
 """Kinds of task that give the first frame."""
+WORDLESS = 0.1
+"""How often a clip is shown without words: what guidance is measured against."""
+SHORT = 5
+"""Latent frames of a short clip, at most."""
+FITTING = 12
+"""Clips in a batch of `draw_fitting`, at most."""
+FITTING_LIT = 0.35
+"""How often they say from which side the light comes."""
 
 
 @dataclass(frozen=True)
@@ -167,13 +177,16 @@ def set_latent_statistics(vae: AutoencoderKLLTXVideo, paths: list[Path]) -> None
 class Sample:
     """A batch for the transformer: clean latents, what is given of them, and captions.
 
-    `shown` tells which latents (batch, frames, h, w) show something of a solid, where that is known.
+    `shown` tells which latents (batch, frames, h, w) show something of a solid, where that is known; so do `programs`
+    what was rendered, and `coloured` whether in the colours that they say.
     """
 
     latents: Tensor
     given: list[Given]
     captions: list[str]
     shown: Tensor | None = None
+    programs: tuple[Program, ...] = ()
+    coloured: bool = True
 
 
 def draw_given(chunk: Encoded, rows: Tensor, kind: str) -> list[Given]:
@@ -200,9 +213,38 @@ def draw_sample(chunks: list[LatentChunk], tokens: int, shares: dict[str, float]
     usable = [chunk for chunk in chunks if chunk.true_colours or kind != "text"]
     chunk = random.choice(usable)
     rows = torch.randint(len(chunk.programs), (max(1, tokens // chunk.tokens),))
-    rng = Random(random.getrandbits(64))
-    how = Telling(coloured=chunk.true_colours, shown=kind in FROM_THE_FIRST)
-    captions = ["" if rng.random() < 0.1 else tell(chunk.programs[row], rng, how) for row in rows.tolist()]
-    cell = chunk.programs[0].width // chunk.whole.shape[-1]
-    shown = torch.stack([solid_tokens(chunk.programs[row], cell) for row in rows.tolist()])
-    return Sample(chunk.whole[rows].float(), draw_given(chunk, rows, kind), captions, shown)
+    return told_sample(chunk, rows, kind, Telling(coloured=chunk.true_colours, shown=kind in FROM_THE_FIRST))
+
+
+def told_sample(chunk: LatentChunk, rows: Tensor, kind: str, how: Telling) -> Sample:
+    """Some clips of a chunk as a batch of one kind of task, put into words that are drawn now."""
+    rng, programs = Random(random.getrandbits(64)), tuple(chunk.programs[row] for row in rows.tolist())
+    captions = ["" if rng.random() < WORDLESS else tell(program, rng, how) for program in programs]
+    cell = programs[0].width // chunk.whole.shape[-1]
+    shown = torch.stack([solid_tokens(program, cell) for program in programs])
+    given = draw_given(chunk, rows, kind)
+    return Sample(chunk.whole[rows].float(), given, captions, shown, programs, chunk.true_colours)
+
+
+def is_sided(program: Program) -> bool:
+    """Whether only words tell what goes where: which way the one solid rolls, or who of two stands on which side."""
+    first, *others = program.solids
+    plain = not program.story and program.camera == "stands"
+    return plain and (bool(others) or first.motion in OPPOSITE)
+
+
+def is_seldom(program: Program) -> bool:
+    """Whether it is of what few clips show: one solid that turns, or before which the camera moves."""
+    return not program.story and len(program.solids) == 1 and (program.camera != "stands" or is_alone(program, "turns"))
+
+
+def draw_fitting(chunks: list[LatentChunk], fits: Callable[[Program], bool]) -> Sample:
+    """A batch of short clips of one shape that fit, told in full; any clips where there is none."""
+    usable = [chunk for chunk in chunks if chunk.true_colours and chunk.whole.shape[2] <= SHORT] or chunks
+    rows = [[row for row, program in enumerate(chunk.programs) if fits(program)] for chunk in usable]
+    if not any(rows):
+        rows = [list(range(len(chunk.programs))) for chunk in usable]
+    chunk, found = random.choices(list(zip(usable, rows, strict=True)), list(map(len, rows)))[0]
+    drawn = torch.tensor(random.sample(found, min(FITTING, len(found))))
+    lit = chunk.true_colours and random.random() < FITTING_LIT
+    return told_sample(chunk, drawn, "text", Telling(chunk.true_colours, complete=True, lit=lit))

@@ -15,6 +15,8 @@ NEWTON_SCHULZ: Final = (3.4445, -4.7750, 2.0315)
 MOMENTUM: Final = 0.95
 MUON_RATE: Final = 0.01
 ADAM_RATE: Final = 1e-3
+PLAIN_RATE: Final = 3e-4
+PLAIN_DECAY: Final = 0.05
 
 
 def orthogonalize(gradient: Tensor) -> Tensor:
@@ -54,15 +56,19 @@ class Muon(Optimizer):
         parameter.add_(update.view_as(parameter), alpha=-rate * scale)
 
 
-def make_optimizers(module: nn.Module, plain: nn.Module | None = None) -> list[Optimizer]:
+def make_optimizers(module: nn.Module, *plain: nn.Module) -> list[Optimizer]:
     """Muon for a module's hidden matrices, AdamW at its edges (first and last layers, biases, gains) and for `plain`.
 
-    A T5 encoder belongs in `plain`: its attention has no scale of its own, and under Muon it saturates.
+    A T5 encoder belongs in `plain`: its attention has no scale of its own, and under Muon it saturates. At the rate of
+    the edges, with no decay, one common vector grows in it until words are hardly told apart; its last norm hides that.
     """
     hidden: list[Tensor] = []
-    edges = list(plain.parameters()) if plain else []
+    edges: list[Tensor] = []
     for name, parameter in module.named_parameters():
         edge = any(part in name for part in ("proj_in", "proj_out", "time_embed", "conv_in", "conv_out", "table"))
         (edges if parameter.ndim < 2 or edge else hidden).append(parameter)
     adam = AdamW(edges, lr=ADAM_RATE, betas=(0.9, 0.95), weight_decay=0.0)
+    if plain:
+        weights = [parameter for part in plain for parameter in part.parameters()]
+        adam.add_param_group({"params": weights, "lr": PLAIN_RATE, "weight_decay": PLAIN_DECAY})
     return [Muon(hidden, MUON_RATE), adam]

@@ -14,6 +14,8 @@ TEMPORAL: Final = 4
 CHANNELS: Final = 64
 TEXT_LENGTH: Final = 48
 """Longest prompt in tokens."""
+TEXT_LAYERS: Final = 3
+"""Of the text encoder: two tell apart whose colour a word is, a third whose side."""
 
 
 def make_autoencoder() -> AutoencoderKLLTXVideo:
@@ -48,7 +50,7 @@ def make_transformer(width: int = 256, layers: int = 8) -> LTXVideoTransformer3D
     )
 
 
-def make_text_encoder(vocabulary: int, width: int = 256, layers: int = 2) -> T5EncoderModel:
+def make_text_encoder(vocabulary: int, width: int = 256, layers: int = TEXT_LAYERS) -> T5EncoderModel:
     """A small T5 encoder, trained together with the transformer."""
     return T5EncoderModel(
         T5Config(

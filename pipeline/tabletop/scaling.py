@@ -26,23 +26,23 @@ from pipeline.tabletop.captions import caption
 from pipeline.tabletop.charts import INK, PAPER, Axis, Line, draw_chart
 from pipeline.tabletop.checkpoint import Rates, Training, averaged, cores, log_curve, set_rates
 from pipeline.tabletop.data import WORLDS
+from pipeline.tabletop.denoiser import (
+    Denoiser,
+    Shape,
+    begin_training,
+    build_denoiser,
+    held_out_sample,
+    judge,
+    take_step,
+)
 from pipeline.tabletop.flops import FORMULA, SYMBOLS, training_flops
+from pipeline.tabletop.latent_library import filled_library
 from pipeline.tabletop.latents import Sample
 from pipeline.tabletop.network import count_parameters, make_scheduler
 from pipeline.tabletop.power_law import Law, Point, best_law, fit_laws, frontier
 from pipeline.tabletop.probe import load_autoencoder
 from pipeline.tabletop.sampling import Case, Sampling, sample
 from pipeline.tabletop.suites import held_out_programs
-from pipeline.tabletop.train_transformer import (
-    Denoiser,
-    Shape,
-    begin_training,
-    build_denoiser,
-    filled_library,
-    held_out_sample,
-    judge,
-    take_step,
-)
 
 SIZES: Final = ("64x4", "128x4", "192x6", "256x8")
 """Width and layers."""

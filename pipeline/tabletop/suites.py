@@ -89,7 +89,8 @@ def draw_cases(suite: Suite, count: int) -> list[Case]:
         plain = held_out_programs(count)
         return [Case(suite.name, i, one, caption(one, rng, complete=True)) for i, one in enumerate(plain)]
     claims = [CLAIMS[name] for name in suite.claims]
-    how = Telling(complete=True, unsaid=frozenset().union(*(claim.unsaid for claim in claims)))
+    unsaid, lit = frozenset().union(*(claim.unsaid for claim in claims)), any(claim.lit for claim in claims)
+    how = Telling(complete=True, unsaid=unsaid, lit=lit)
     given = claims[0].given
     return [
         Case(suite.name, number, program, tell(program, rng, how), render(program)[:given] if given else None)

@@ -1,7 +1,8 @@
 """Puts programs of the whole world into words: what `captions.py` says of plain scenes, and walls, fog, paces, stories.
 
-A plain program is told exactly as `captions.caption` tells it. Where the first frames of a clip show what a solid is,
-its colour or its shape may be left unsaid, so that only those frames can tell: "a ball rolls left behind a wall".
+A plain program of one solid is told as `captions.caption` tells it, two with their sides (`sides.py`). Where the first
+frames of a clip show what a solid is, its colour or its shape may be left unsaid, so that only those frames can tell:
+"a ball rolls left behind a wall".
 """
 
 from collections.abc import Iterable
@@ -16,7 +17,6 @@ from pipeline.tabletop.captions import (
     FLOOR_WORDS,
     OPENINGS,
     SAID,
-    SECOND_WORDS,
     SHAPE_WORDS,
     SKY_WORDS,
     camera_move,
@@ -25,6 +25,7 @@ from pipeline.tabletop.captions import (
     vocabulary,
     words_of,
 )
+from pipeline.tabletop.sides import LIT, Pair, side_phrases, tell_light, tell_pair
 from pipeline.tabletop.world import Program, Solid
 
 WALL_WORDS: Final = {
@@ -126,13 +127,15 @@ class Telling:
 
     `coloured` False says neither colours, floor nor sky, for clips whose colours were changed; `complete` leaves
     nothing out that is judged; `unsaid` names what is not said of the solid that a story hides: colour, solid, or both;
-    `shown` is for clips whose first frames are given, where that goes unsaid more often.
+    `shown` is for clips whose first frames are given, where that goes unsaid more often; `lit` says in any case from
+    which side the light comes.
     """
 
     coloured: bool = True
     complete: bool = False
     unsaid: frozenset[str] = frozenset()
     shown: bool = False
+    lit: bool = False
 
 
 OPEN: Final = Telling()
@@ -150,11 +153,17 @@ def hidden_solid(program: Program) -> int | None:
 
 def tell(program: Program, rng: Random, how: Telling = OPEN) -> str:
     """Put a program of the whole world into words, one of many ways."""
-    if is_plain(program):
-        return caption(program, rng, how.coloured, how.complete)
+    alone = is_plain(program) and len(program.solids) == 1
+    text = caption(program, rng, how.coloured, how.complete) if alone else tell_whole(program, rng, how)
+    lit = how.lit or (how.coloured and not how.complete and rng.random() < LIT)
+    return f"{text}, {tell_light(program, rng)}" if lit else text
+
+
+def tell_whole(program: Program, rng: Random, how: Telling) -> str:
+    """The same of two solids, or with all that the plain world lacks."""
     said = Said(rng, how)
     scene = tell_story(program, said) if program.story else tell_scene(program, said)
-    if rng.random() < SAID["opening"] and not scene.startswith(("behind", "the camera")):
+    if rng.random() < SAID["opening"] and not scene.startswith(("behind", "the camera", "on the", "next to")):
         scene = f"{rng.choice(OPENINGS)} {scene}"
     places = tell_places(program, said)
     camera = tell_camera(program, said)
@@ -222,12 +231,11 @@ def tell_story(program: Program, said: Said) -> str:
 def tell_scene(program: Program, said: Said) -> str:
     """Who is there, in a scene without a story."""
     first, *others = program.solids
-    scene = said.name(first)
-    if said.says(SAID["motion"]):
-        scene += " " + say_motion(first, said.rng)
+    name = said.name(first)
+    does = say_motion(first, said.rng) if said.says(SAID["motion"]) else ""
     if others and said.says(SAID["second"]):
-        scene += " " + said.rng.choice(SECOND_WORDS).format(it=said.name(others[0]))
-    return scene
+        return tell_pair(program, Pair(name, does, said.name(others[0])), said.rng)
+    return f"{name} {does}" if does else name
 
 
 def tell_places(program: Program, said: Said) -> list[str]:
@@ -261,11 +269,16 @@ def tell_camera(program: Program, said: Said) -> list[str]:
 
 def known_words(world: str) -> list[str]:
     """The vocabulary of a world; the whole world's begins with the plain one's, so that those keep their places."""
-    return [*vocabulary(), *(more_words() if world == "whole" else ())]
+    return [*vocabulary(), *((*more_words(), *words_of_sides()) if world == "whole" else ())]
+
+
+def words_of_sides() -> list[str]:
+    """Every word that only what is said of sides can hold, sorted: they were the last to come."""
+    return sorted({word for phrase in side_phrases() for word in words_of(phrase)} - {*vocabulary(), *more_words()})
 
 
 def more_words() -> list[str]:
-    """Every word that only the whole world's captions can hold, sorted: they come after the plain world's."""
+    """Every word that only the whole world's stories can hold, sorted: they come after the plain world's."""
     tables: list[Iterable[tuple[str, ...]]] = [
         WALL_WORDS.values(),
         STORY_WORDS.values(),

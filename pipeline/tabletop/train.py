@@ -19,10 +19,12 @@ from torch.nn.functional import avg_pool3d
 
 from pipeline.tabletop.checkpoint import cores
 from pipeline.tabletop.data import CHUNK, WORLDS, chunks_on_disk, load_chunk, render_chunks
+from pipeline.tabletop.denoiser import Denoiser, Shape
+from pipeline.tabletop.latent_library import SHARES
 from pipeline.tabletop.latents import encode, set_latent_statistics
 from pipeline.tabletop.network import CHANNELS, TEMPORAL, count_parameters, make_scheduler, to_pixels
 from pipeline.tabletop.train_autoencoder import train_autoencoder
-from pipeline.tabletop.train_transformer import SHARES, Denoiser, Shape, train_transformer
+from pipeline.tabletop.train_transformer import train_transformer
 
 SHARD: str = "15MB"
 PATCH: int = 4
@@ -37,6 +39,7 @@ class Options:
     plain_chunks: int
     hard_chunks: int
     autoencoder_minutes: float
+    text_minutes: float
     transformer_minutes: float
     width: int
     layers: int
@@ -52,7 +55,8 @@ class Options:
     def shape(self) -> Shape:
         """What is trained, and on clips of which worlds."""
         sizes = (self.width, self.layers, self.compile, self.start, self.new_text, self.world)
-        return Shape(*sizes, also=tuple(name for name, count in self.more.items() if count))
+        also = tuple(name for name, count in self.more.items() if count)
+        return Shape(*sizes, also, self.text_minutes)
 
     @property
     def more(self) -> dict[str, int]:
@@ -68,12 +72,13 @@ def read_options() -> Options:
     parser.add_argument("--plain-chunks", type=int, default=0, help="as many of the plain world beside another one")
     parser.add_argument("--hard-chunks", type=int, default=0, help="as many of the whole world's hard scenes")
     parser.add_argument("--autoencoder-minutes", type=float, default=15)
+    parser.add_argument("--text-minutes", type=float, default=10, help="in which a new text encoder learns to read")
     parser.add_argument("--transformer-minutes", type=float, default=100)
     parser.add_argument("--width", type=int, default=256, help="of the transformer, a multiple of 64")
     parser.add_argument("--layers", type=int, default=8)
     parser.add_argument("--compile", action="store_true", help="compile the blocks: faster, needs a C++ compiler")
     parser.add_argument("--start", type=Path, help="go on from a trained folder; its autoencoder is kept as it is")
-    parser.add_argument("--new-text", action="store_true", help="with --start: text encoder and its attention anew")
+    parser.add_argument("--new-text", action="store_true", help="with --start: the text encoder anew")
     parser.add_argument(
         "--world", choices=list(WORLDS), default="plain", help="what is drawn, and which words are known"
     )
@@ -114,7 +119,8 @@ def read_curve(path: Path) -> list[dict[str, float]]:
 
 def write_record(options: Options, vae: AutoencoderKLLTXVideo, denoiser: Denoiser) -> None:
     """Say what the weights were trained on, for how long, how the losses went, and what came before."""
-    names = ("transformer",) if options.start else ("autoencoder", "transformer")
+    parts = {"autoencoder": not options.start, "text": not options.shape.learned, "transformer": True}
+    names = [name for name, trained in parts.items() if trained]
     curves = {name: read_curve(options.work / f"{name}.jsonl") for name in names}
     before = options.start / "training.json" if options.start else None
     record = {

@@ -10,10 +10,10 @@ from toy_clips import three_clips
 
 from pipeline.errors import BadRequest
 from pipeline.tabletop.ablations import NORMALISED, WAYS, Options, Units, ablate, judge_in, read_options
+from pipeline.tabletop.denoiser import Shape, build_denoiser, judge
 from pipeline.tabletop.figures import ablations, of_cores
 from pipeline.tabletop.latents import Sample
 from pipeline.tabletop.layout import Given
-from pipeline.tabletop.train_transformer import Shape, build_denoiser, judge
 
 MODEL = Path(__file__).parents[2] / "assets" / "tabletop"
 pytestmark = pytest.mark.filterwarnings("ignore:Mismatch dtype")  # torch's hint about the speed of a norm

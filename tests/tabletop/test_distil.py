@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from pipeline.frames import noise_levels
+from pipeline.tabletop.denoiser import Denoiser, Shape, build_denoiser
 from pipeline.tabletop.distil import (
     SMALLER,
     STEPS,
@@ -22,7 +23,6 @@ from pipeline.tabletop.distil import (
 from pipeline.tabletop.latents import Sample
 from pipeline.tabletop.layout import Given
 from pipeline.tabletop.muon import make_optimizers
-from pipeline.tabletop.train_transformer import Denoiser, Shape, build_denoiser
 
 pytestmark = pytest.mark.filterwarnings("ignore:Mismatch dtype")  # torch's hint about a norm under autocast
 

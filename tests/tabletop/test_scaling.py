@@ -12,13 +12,13 @@ from torch.utils.flop_counter import FlopCounterMode
 from toy_clips import three_clips
 
 from pipeline.errors import BadRequest
+from pipeline.tabletop.denoiser import Shape, build_denoiser, draw_sigma, flow_loss
 from pipeline.tabletop.figures import scaling
 from pipeline.tabletop.flops import training_flops
 from pipeline.tabletop.latents import Sample
 from pipeline.tabletop.layout import Given
 from pipeline.tabletop.power_law import best_law, fit_laws, frontier
 from pipeline.tabletop.scaling import Options, next_judged, read_options, scale, shape_of
-from pipeline.tabletop.train_transformer import Shape, build_denoiser, draw_sigma, flow_loss
 
 MODEL = Path(__file__).parents[2] / "assets" / "tabletop"
 pytestmark = pytest.mark.filterwarnings("ignore:Mismatch dtype")  # torch's hint about the speed of a norm

@@ -9,7 +9,7 @@ import pytest
 import torch
 from diffusers import LTXConditionPipeline
 
-BUDGET = ["--chunks", "1", "--autoencoder-minutes", "0.5", "--transformer-minutes", "1.5"]
+BUDGET = ["--chunks", "1", "--autoencoder-minutes", "0.5", "--text-minutes", "0.3", "--transformer-minutes", "1.5"]
 SMALL = [*BUDGET, "--width", "64", "--layers", "1", "--device", "cpu"]
 
 
