@@ -8,6 +8,7 @@ rendered from in place of another network's features.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Final
 
@@ -16,20 +17,19 @@ from diffusers import LTXVideoTransformer3DModel
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from pipeline.tabletop.emphasis import LIGHT_REACH, by_latent, near
+from pipeline.tabletop.emphasis import by_latent, casts, near
 from pipeline.tabletop.layout import token_coords
 from pipeline.tabletop.motion import pose_program
 from pipeline.tabletop.network import SPATIAL, TEMPORAL
+from pipeline.tabletop.sides import LEFT_RIGHT
 from pipeline.tabletop.truth import (
     CPU,
     middles,
-    mirror_points,
     outline_points,
-    shadow_points,
     size_in_pixels,
     visible_share,
 )
-from pipeline.tabletop.world import COLOURS, SHAPES, Program
+from pipeline.tabletop.world import COLOURS, SHAPES, Program, Solid
 
 REACH: Final = 0.8
 """Of a solid around the middle of its outline, to its size: what surely shows it."""
@@ -37,8 +37,20 @@ REACH: Final = 0.8
 SEEN: Final = 0.15
 """The share of its outline that must show."""
 
-MAPS: Final = (*COLOURS, *SHAPES, "turns", "cast")
-"""What a token may show: a solid of a colour, one of a shape, one that turns, and a shadow or mirror image."""
+SMALLER: Final = 4
+"""By how much a render that tells it is smaller than the clip, along both sides."""
+
+MIRRORED: Final = tuple(f"mirrored {colour}" for colour in COLOURS)
+LIT: Final = tuple(f"lit from the {side}" for side in LEFT_RIGHT)
+MAPS: Final = (*COLOURS, *SHAPES, "turns", "cast", *MIRRORED, *LIT)
+"""What a token may show: a solid of a colour, one of a shape, one that turns, a shadow or mirror image, of which colour
+the image is, and either of them under light from a side."""
+
+COLOURED: Final = (*COLOURS, *MIRRORED)
+"""What a clip in other colours shows wrongly."""
+
+LIGHT: Final = 3.0
+"""What light makes weighs so much, to 1 of the rest: it is faint, and small."""
 
 SPUN: Final = 0.33
 """Of how wrongly it is told how far solids are turned, to 1 of the rest."""
@@ -50,20 +62,32 @@ PLACES: Final = 4
 """Where and when a token is: its time, row, column, and its column times its time, whose sign is a direction's."""
 
 
+def own_tokens(program: Program, cell: int) -> Tensor:
+    """Which cells (solids, frames, height, width) surely show each solid."""
+    own = near(program, middles(program), REACH * size_in_pixels(program, outline_points(program)), cell)
+    if program.story:  # Elsewhere little is hidden, and to find out how much takes a render: a small one tells it.
+        small = replace(program, width=program.width // SMALLER, height=program.height // SMALLER)
+        own = own & (visible_share(small) > SEEN)[:, :, None, None]
+    return own
+
+
+def names_of(solid: Solid) -> list[str]:
+    """The maps that tell of a solid itself."""
+    return [solid.colour, solid.shape, *(["turns"] if solid.motion == "turns" else [])]
+
+
 @lru_cache(maxsize=2**15)
 def solid_maps(program: Program, cell: int = SPATIAL) -> Tensor:
     """Which latents show what (MAPS, latent frames, height, width); `cell` is a latent's side in pixels."""
-    size = size_in_pixels(program, outline_points(program))
-    light = mirror_points if program.floor == "water" else shadow_points
-    own = near(program, middles(program), REACH * size, cell)
-    if program.story:  # Elsewhere little is hidden, and to find out how much takes a render.
-        own = own & (visible_share(program) > SEEN)[:, :, None, None]
-    cast = near(program, light(program), LIGHT_REACH * size, cell).any(0)
-    maps = torch.zeros(len(MAPS), *cast.shape, dtype=torch.bool)
-    for solid, where in zip(program.solids, own, strict=True):
-        for name in (solid.colour, solid.shape, *(["turns"] if solid.motion == "turns" else [])):
-            maps[MAPS.index(name)] |= where
-    maps[-1] = cast
+    own, cast = own_tokens(program, cell), casts(program, cell)
+    maps = torch.zeros(len(MAPS), *cast[0].shape, dtype=torch.bool)
+    for solid, seen, image in zip(program.solids, own, cast, strict=True):
+        for name in names_of(solid):
+            maps[MAPS.index(name)] |= seen
+        if program.floor == "water":
+            maps[MAPS.index(f"mirrored {solid.colour}")] |= image
+    maps[MAPS.index("cast")] = cast.any(0)
+    maps[MAPS.index(LIT[program.sun > 0])] = (own | cast).any(0)
     return torch.stack([by_latent(frames) for frames in maps])
 
 
@@ -73,8 +97,7 @@ def solid_angles(program: Program, cell: int = SPATIAL) -> Tensor:
 
     (3, latent frames, height, width), the third 1 where a solid is. Twice, as its stripes repeat after half a turn.
     """
-    poses, size = pose_program(program, CPU), size_in_pixels(program, outline_points(program))
-    own = near(program, middles(program), REACH * size, cell)
+    poses, own = pose_program(program, CPU), own_tokens(program, cell)
     angles = torch.zeros(3, *by_latent(own[0]).shape)
     for rotation, where in zip(poses.rotation, own, strict=True):
         seen = by_latent(where)
@@ -98,6 +121,13 @@ def token_places(shape: torch.Size) -> Tensor:
     coords = token_coords(shape)
     time, row, column = coords / coords.amax(1, keepdim=True).clamp(min=1e-6) * 2 - 1
     return torch.stack([time, row, column, column * time], 1)
+
+
+def map_weights(coloured: bool) -> Tensor:
+    """What each map weighs (MAPS,): nothing where it tells colours and the clip has others."""
+    light = ("cast", *MIRRORED, *LIT)
+    weights = {name: LIGHT if name in light else 1.0 for name in MAPS}
+    return torch.tensor([0.0 if name in COLOURED and not coloured else weight for name, weight in weights.items()])
 
 
 class Alignment(nn.Module):
@@ -133,12 +163,12 @@ class Alignment(nn.Module):
         where = token_places(shape).to(self.found[0].device)
         maps = torch.stack([solid_maps(program, cell) for program in programs]).flatten(2).transpose(1, 2).to(where)
         off: Tensor = (self.places(self.own(0, count)) - where).square().mean((0, 1)).sum()
-        kept = slice(0 if coloured else len(COLOURS), None)
+        weights = map_weights(coloured).to(where)
         turned = torch.stack([solid_angles(program, cell) for program in programs]).flatten(2).transpose(1, 2).to(where)
         for slot, (head, angle) in enumerate(zip(self.maps, self.angles, strict=True), start=1):
             found = self.own(slot, count)
-            scores = head(found)[..., kept]
-            off = off + binary_cross_entropy_with_logits(scores, maps[..., kept], reduction="none").sum(-1).mean()
+            wrong = binary_cross_entropy_with_logits(head(found), maps, reduction="none")
+            off = off + (wrong * weights).sum(-1).mean()
             aside = (angle(found) - turned[..., :2]).square().sum(-1) * turned[..., 2]
             off = off + SPUN * aside.sum() / turned[..., 2].sum().clamp(min=1)
         return off

@@ -19,8 +19,9 @@ from pipeline.tabletop.world import Program
 REACH: Final = 0.95
 """Of a solid around the middle of its outline, to its size: the outline, not the corners."""
 
-LIGHT_REACH: Final = 0.5
-"""Of its shadow or mirror image around that one's middle."""
+SHADOW_REACH: Final = 0.5
+MIRROR_REACH: Final = 0.8
+"""Of its shadow or mirror image around that one's middle: a shadow is flat."""
 
 WEIGHT: Final = 3.0
 """Of a token in which something of a solid is, to 1 of any other."""
@@ -44,6 +45,14 @@ def by_latent(frames: Tensor) -> Tensor:
     return torch.cat([frames[:1], later])
 
 
+def casts(program: Program, cell: int = SPATIAL) -> Tensor:
+    """Which cells (solids, frames, height, width) show each solid's shadow, or on water its mirror image."""
+    size = size_in_pixels(program, outline_points(program))
+    if program.floor == "water":
+        return near(program, mirror_points(program), MIRROR_REACH * size, cell)
+    return near(program, shadow_points(program), SHADOW_REACH * size, cell)
+
+
 @lru_cache(maxsize=2**15)
 def solid_tokens(program: Program, cell: int = SPATIAL) -> Tensor:
     """Which latents (latent frames, height, width) show something of a solid, as booleans.
@@ -51,10 +60,8 @@ def solid_tokens(program: Program, cell: int = SPATIAL) -> Tensor:
     `cell` is how many of the program's pixels a latent is across: more where a clip is encoded at half its size.
     """
     size = size_in_pixels(program, outline_points(program))
-    light = mirror_points if program.floor == "water" else shadow_points
-    parts = ((middles(program), REACH * size), (light(program), LIGHT_REACH * size))
-    own, cast = (near(program, places, reach, cell).any(0) for places, reach in parts)
-    return by_latent(own | cast)
+    own = near(program, middles(program), REACH * size, cell)
+    return by_latent((own | casts(program, cell)).any(0))
 
 
 def token_weights(shown: Tensor | None, sigma: Tensor) -> Tensor:

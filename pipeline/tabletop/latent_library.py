@@ -1,6 +1,6 @@
 """The clips that a transformer learns from: taken in as they are rendered, and drawn at half or at full size."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -8,8 +8,8 @@ from diffusers import AutoencoderKLLTXVideo
 
 from pipeline.errors import BadRequest
 from pipeline.tabletop.data import chunks_on_disk
-from pipeline.tabletop.latents import LatentChunk, Sample, cache_folder, cached_chunk, draw_fitting, draw_sample
-from pipeline.tabletop.world import Program
+from pipeline.tabletop.latents import LatentChunk, Sample, cache_folder, cached_chunk, draw_sample
+from pipeline.tabletop.lessons import Lesson
 
 SHARES: Final = {"text": 0.54, "first": 0.12, "head": 0.14, "last": 0.04, "ends": 0.05, "tail": 0.05, "bridge": 0.06}
 """How often each kind of task is trained; everything but text gives some frames."""
@@ -41,9 +41,9 @@ class LatentLibrary:
         chunks = [chunk for parts in self.parts.values() for chunk in parts]
         return draw_sample(chunks, tokens // 2 if self.half else tokens, SHARES)
 
-    def draw_fitting(self, fits: Callable[[Program], bool]) -> Sample:
-        """A batch of short clips that fit."""
-        return draw_fitting([chunk for parts in self.parts.values() for chunk in parts], fits)
+    def draw_lesson(self, lesson: Lesson, tokens: int = TOKENS) -> Sample:
+        """A batch of clips that are hard to learn from."""
+        return lesson.draw([chunk for parts in self.parts.values() for chunk in parts], tokens)
 
 
 def filled_library(vae: AutoencoderKLLTXVideo, work: Path, half: bool, world: str) -> LatentLibrary:

@@ -3,7 +3,6 @@
 import json
 import random
 import zlib
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from random import Random
@@ -18,7 +17,6 @@ from pipeline.tabletop.data import load_chunk, program_from_dict
 from pipeline.tabletop.emphasis import solid_tokens
 from pipeline.tabletop.layout import Given
 from pipeline.tabletop.network import TEMPORAL, to_pixels
-from pipeline.tabletop.scenes import is_alone
 from pipeline.tabletop.telling import Telling, tell
 from pipeline.tabletop.train_autoencoder import recolour
 from pipeline.tabletop.world import Program
@@ -28,12 +26,6 @@ FROM_THE_FIRST = ("first", "head", "ends", "bridge")
 """Kinds of task that give the first frame."""
 WORDLESS = 0.1
 """How often a clip is shown without words: what guidance is measured against."""
-SHORT = 5
-"""Latent frames of a short clip, at most."""
-FITTING = 12
-"""Clips in a batch of `draw_fitting`, at most."""
-FITTING_LIT = 0.35
-"""How often they say from which side the light comes."""
 
 
 @dataclass(frozen=True)
@@ -224,27 +216,3 @@ def told_sample(chunk: LatentChunk, rows: Tensor, kind: str, how: Telling) -> Sa
     shown = torch.stack([solid_tokens(program, cell) for program in programs])
     given = draw_given(chunk, rows, kind)
     return Sample(chunk.whole[rows].float(), given, captions, shown, programs, chunk.true_colours)
-
-
-def is_sided(program: Program) -> bool:
-    """Whether only words tell what goes where: which way the one solid rolls, or who of two stands on which side."""
-    first, *others = program.solids
-    plain = not program.story and program.camera == "stands"
-    return plain and (bool(others) or first.motion in OPPOSITE)
-
-
-def is_seldom(program: Program) -> bool:
-    """Whether it is of what few clips show: one solid that turns, or before which the camera moves."""
-    return not program.story and len(program.solids) == 1 and (program.camera != "stands" or is_alone(program, "turns"))
-
-
-def draw_fitting(chunks: list[LatentChunk], fits: Callable[[Program], bool]) -> Sample:
-    """A batch of short clips of one shape that fit, told in full; any clips where there is none."""
-    usable = [chunk for chunk in chunks if chunk.true_colours and chunk.whole.shape[2] <= SHORT] or chunks
-    rows = [[row for row, program in enumerate(chunk.programs) if fits(program)] for chunk in usable]
-    if not any(rows):
-        rows = [list(range(len(chunk.programs))) for chunk in usable]
-    chunk, found = random.choices(list(zip(usable, rows, strict=True)), list(map(len, rows)))[0]
-    drawn = torch.tensor(random.sample(found, min(FITTING, len(found))))
-    lit = chunk.true_colours and random.random() < FITTING_LIT
-    return told_sample(chunk, drawn, "text", Telling(chunk.true_colours, complete=True, lit=lit))

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import torch
 from diffusers import AutoencoderKLLTXVideo
 from torch import Tensor
 from torch.optim import AdamW
@@ -28,7 +27,8 @@ from pipeline.tabletop.denoiser import (
     with_other_captions,
 )
 from pipeline.tabletop.latent_library import LatentLibrary, half_share, wanted
-from pipeline.tabletop.latents import Sample, is_seldom, is_sided
+from pipeline.tabletop.latents import Sample
+from pipeline.tabletop.lessons import LESSONS
 from pipeline.tabletop.muon import ADAM_RATE, make_optimizers
 from pipeline.tabletop.reading import Reader
 from pipeline.tabletop.train_text import teach_reading
@@ -43,15 +43,12 @@ ALIGNED: Final = 0.3
 READ: Final = 0.06
 """Of what is learned beside the velocity, to 1 of that."""
 
-SIDED_EVERY: Final = 6
-"""How often a batch is of clips in which only words tell what goes where; halfway between, of what few clips show."""
-
-SIDED_FROM: Final = 0.8
-"""Their lowest noise level: below it the clip itself tells."""
+LESSON_EVERY: Final = 3
+"""How often a batch is of clips that are hard to learn from, each of LESSONS in its turn."""
 
 
 @dataclass(frozen=True)
-class Lessons:
+class Pupil:
     """A model in training, with what it is asked beside the velocity."""
 
     model: Denoiser
@@ -75,31 +72,30 @@ class Lessons:
         return flow, flow + ALIGNED * aligned + READ * read
 
 
-def prepare(shape: Shape, device: str, work: Path) -> Lessons:
+def prepare(shape: Shape, device: str, work: Path) -> Pupil:
     """The model to train; a text encoder that is new learns to read first."""
     model = build_denoiser(shape, device)
     reader = Reader(model.text_encoder).to(device)
     if shape.text_minutes and not shape.learned:
         teach_reading(model.text_encoder, model.tokenizer, reader, shape.worlds, shape.text_minutes, work)
-    return Lessons(model, reader, Alignment(model.transformer).to(device))
+    return Pupil(model, reader, Alignment(model.transformer).to(device))
 
 
 def draw_batch(small: LatentLibrary, full: LatentLibrary, share: float, step: int) -> tuple[Sample, Tensor]:
-    """A batch with its noise levels: now and then of clips that are hard to learn from, as SIDED_EVERY says."""
-    if step % SIDED_EVERY == 0 and share < 1:
-        sample = full.draw_fitting(is_sided)
-        return sample, SIDED_FROM + (1 - SIDED_FROM) * torch.rand(len(sample.latents))
-    if step % SIDED_EVERY == SIDED_EVERY // 2 and share < 1:
-        sample = full.draw_fitting(is_seldom)
+    """A batch with its noise levels: now and then of clips that are hard to learn from, as LESSON_EVERY says."""
+    if step % LESSON_EVERY or share == 1:
+        sample, sigma = (small if random.random() < share else full).draw(), None
     else:
-        sample = (small if random.random() < share else full).draw()
-    return sample, draw_sigma(len(sample.latents))
+        lesson = LESSONS[step // LESSON_EVERY % len(LESSONS)]
+        sample = full.draw_lesson(lesson)
+        sigma = lesson.sigma(len(sample.latents))
+    return sample, draw_sigma(len(sample.latents)) if sigma is None else sigma
 
 
 def train_transformer(vae: AutoencoderKLLTXVideo, work: Path, minutes: float, shape: Shape) -> Denoiser:
     """Train for so many minutes in all, encoding and checkpoints included."""
-    lessons = prepare(shape, str(vae.device), work)
-    model, training = lessons.model, lessons.begin(minutes, work / "transformer.pt")
+    pupil = prepare(shape, str(vae.device), work)
+    model, training = pupil.model, pupil.begin(minutes, work / "transformer.pt")
     small, full = (LatentLibrary(vae, work, half, shape.worlds) for half in (True, False))
     held_out = held_out_sample(vae, world=shape.world)
     clock, smooth, share, saved = training.clock, 1.0, -1.0, training.clock.elapsed
@@ -109,7 +105,7 @@ def train_transformer(vae: AutoencoderKLLTXVideo, work: Path, minutes: float, sh
             for library in wanted(small, full, share):
                 library.refresh()
         set_rates(training.optimizers, clock, shape.rates)
-        flow, whole = lessons.loss(*draw_batch(small, full, share, clock.step))
+        flow, whole = pupil.loss(*draw_batch(small, full, share, clock.step))
         learn_from(whole, training)
         smooth = 0.98 * smooth + 0.02 * flow.item()
         if clock.step % EVERY == 0 or clock.progress >= 1:

@@ -10,7 +10,7 @@ EXAMPLES = (
     "a red ball bounces on snow",
     "a blue cube turns on grass",
     "a yellow cone falls onto sand",
-    "a purple ball rolls on water",
+    "a red ball to the left of a blue cube on grass",
 )
 MINUTE = ("watch a whole minute", {SHOWN: "minute"})
 

@@ -6,17 +6,26 @@ from random import Random
 
 import pytest
 import torch
-from toy_clips import three_clips
+from toy_clips import resting, three_clips
 
-from pipeline.tabletop.alignment import MAPS, Alignment, solid_angles, solid_maps, token_places
+from pipeline.tabletop.alignment import (
+    COLOURED,
+    LIT,
+    MAPS,
+    MIRRORED,
+    Alignment,
+    map_weights,
+    solid_angles,
+    solid_maps,
+    token_places,
+)
 from pipeline.tabletop.attention import PlainAttention
 from pipeline.tabletop.denoiser import Shape, build_denoiser
 from pipeline.tabletop.emphasis import solid_tokens
 from pipeline.tabletop.latent_library import LatentLibrary
-from pipeline.tabletop.latents import draw_fitting, encode_chunk, is_seldom, is_sided
 from pipeline.tabletop.network import SPATIAL, make_autoencoder, make_transformer
 from pipeline.tabletop.scenes import draw_kind
-from pipeline.tabletop.train_transformer import SIDED_EVERY, SIDED_FROM, Lessons, draw_batch, prepare
+from pipeline.tabletop.train_transformer import Pupil, draw_batch, prepare
 
 SHAPE = Shape(width=64, layers=1)
 
@@ -25,7 +34,8 @@ def test_maps_show_each_colour_and_shape_where_its_solid_is() -> None:
     program = replace(draw_kind(Random(2), "pushes"), fog=False)
     maps = dict(zip(MAPS, solid_maps(program), strict=True))
     shown = {name for name, where in maps.items() if where.any()}
-    assert shown == {name for solid in program.solids for name in (solid.colour, solid.shape)} | {"cast"}
+    own_names = {name for solid in program.solids for name in (solid.colour, solid.shape)}
+    assert shown == own_names | {"cast", LIT[program.sun > 0]}
     first, second = (maps[solid.colour][0].float().sum(0) for solid in program.solids)
     columns = torch.arange(8.0)
     left, right = ((where * columns).sum() / where.sum() for where in (first, second))
@@ -39,6 +49,37 @@ def test_what_hides_behind_a_wall_is_not_shown_there() -> None:
     seen = solid_maps(program)[MAPS.index(program.solids[0].colour)].any(-1).any(-1)
     assert seen[0]
     assert not seen.all()
+
+
+@pytest.mark.parametrize("sun", [-0.9, 0.9])
+def test_a_shadow_lies_away_from_the_light_that_its_solid_is_under(sun: float) -> None:
+    program = resting("grass", sun)
+    maps = dict(zip(MAPS, solid_maps(program), strict=True))
+    columns = torch.arange(8.0)
+    own, cast = ((maps[name][0].sum(0) * columns).sum() / maps[name][0].sum() for name in ("ball", "cast"))
+    assert (cast < own) == (sun > 0)
+    lit, unlit = (maps[LIT[side]] for side in (sun > 0, sun < 0))
+    assert torch.equal(lit, maps["ball"] | maps["cast"])
+    assert not unlit.any()
+    assert not any(maps[name].any() for name in MIRRORED)
+
+
+def test_water_shows_a_colour_below_its_solid() -> None:
+    program = resting("water", 0.9)
+    maps = dict(zip(MAPS, solid_maps(program), strict=True))
+    image = maps[f"mirrored {program.solids[0].colour}"]
+    assert torch.equal(image, maps["cast"])
+    assert sum(bool(maps[name].any()) for name in MIRRORED) == 1
+    rows = torch.arange(8.0)
+    own, below = ((where[0].sum(1) * rows).sum() / where[0].sum() for where in (maps["ball"], image))
+    assert below > own + 1
+    assert bool((solid_tokens(program) | ~image).all()), "what weighs more holds all of it"
+
+
+def test_colours_weigh_nothing_in_a_clip_that_has_others() -> None:
+    weights = dict(zip(MAPS, map_weights(coloured=False).tolist(), strict=True))
+    assert {name for name, weight in weights.items() if not weight} == set(COLOURED)
+    assert map_weights(coloured=True).min() > 0
 
 
 def test_maps_fit_clips_at_half_their_size() -> None:
@@ -79,33 +120,6 @@ def test_heads_learn_what_blocks_know_and_blocks_learn_what_heads_ask() -> None:
     assert alignment.loss([program], latents.shape, coloured=False) < losses[-1]
 
 
-def test_batches_in_which_only_words_tell_have_such_clips_at_high_noise(tmp_path: Path) -> None:
-    library = LatentLibrary(make_autoencoder().requires_grad_(False), three_clips(tmp_path), half=False)
-    library.refresh()
-    (parts,) = library.parts.values()
-    sample, sigma = draw_batch(library, library, 0.0, SIDED_EVERY)
-    assert float(sigma.min()) >= SIDED_FROM
-    some = any(is_sided(program) for part in parts if part.true_colours for program in part.programs)
-    assert all(is_sided(program) for program in sample.programs) == some
-    assert all(sample.captions) or not some
-    assert len(draw_batch(library, library, 0.0, 1)[0].programs)
-
-
-def test_what_few_clips_show_is_drawn_more_often(tmp_path: Path) -> None:
-    solid = replace(draw_kind(Random(1), "plain").solids[0], motion="turns")
-    turning = replace(draw_kind(Random(1), "plain"), solids=(solid,), camera="stands")
-    assert is_seldom(turning)
-    assert is_seldom(replace(turning, solids=(replace(solid, motion="stays"),), camera="pans"))
-    assert not is_seldom(replace(turning, solids=(replace(solid, motion="stays"),)))
-    assert not is_seldom(replace(turning, solids=(solid, solid)))
-    library = LatentLibrary(make_autoencoder().requires_grad_(False), three_clips(tmp_path), half=False)
-    library.refresh()
-    (parts,) = library.parts.values()
-    fits = [program for program in parts[0].programs if is_seldom(program)]
-    drawn = draw_batch(library, library, 0.0, SIDED_EVERY // 2)[0].programs
-    assert set(drawn) <= set(fits) or not fits
-
-
 @pytest.mark.parametrize("shape", ["ball", "cylinder", "cone", "cube"])
 @pytest.mark.parametrize("motion", ["turns", "stays", "left", "closer"])
 def test_how_far_a_solid_is_turned_goes_on_with_its_motion(shape: str, motion: str) -> None:
@@ -124,25 +138,16 @@ def test_how_far_a_solid_is_turned_goes_on_with_its_motion(shape: str, motion: s
         assert by_frame.norm(dim=1).tolist() == pytest.approx([1.0] * 5)
 
 
-def test_where_no_clip_is_so_any_will_do(tmp_path: Path) -> None:
-    path = three_clips(tmp_path) / "chunks" / "chunk-00000.pt"
-    chunks = encode_chunk(make_autoencoder().requires_grad_(False), path, half=False)
-    still = [part for part in chunks if not any(map(is_sided, part.programs))] or [
-        replace(part, programs=tuple(replace(one, camera="zooms") for one in part.programs)) for part in chunks
-    ]
-    assert draw_fitting(still, is_sided).programs
-
-
 @pytest.mark.filterwarnings("ignore:Mismatch dtype")
 def test_a_step_learns_from_all_that_is_asked_and_the_model_keeps_none_of_the_heads(tmp_path: Path) -> None:
-    lessons = prepare(SHAPE, "cpu", tmp_path)
-    assert isinstance(lessons, Lessons)
+    pupil = prepare(SHAPE, "cpu", tmp_path)
+    assert isinstance(pupil, Pupil)
     library = LatentLibrary(make_autoencoder().requires_grad_(False), three_clips(tmp_path), half=False)
     library.refresh()
-    flow, whole = lessons.loss(*draw_batch(library, library, 0.0, 1))
+    flow, whole = pupil.loss(*draw_batch(library, library, 0.0, 1))
     assert whole > flow
     whole.backward()
-    asked = [lessons.alignment.places.weight, lessons.reader.scene.weight, lessons.model.text_encoder.shared.weight]
+    asked = [pupil.alignment.places.weight, pupil.reader.scene.weight, pupil.model.text_encoder.shared.weight]
     assert all(weight.grad is not None and weight.grad.abs().sum() > 0 for weight in asked)
     built = build_denoiser(SHAPE, "cpu")
-    assert lessons.model.transformer.state_dict().keys() == built.transformer.state_dict().keys()
+    assert pupil.model.transformer.state_dict().keys() == built.transformer.state_dict().keys()
