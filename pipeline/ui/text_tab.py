@@ -10,7 +10,7 @@ EXAMPLES = (
     "a red ball bounces on snow",
     "a blue cube turns on grass",
     "a yellow cone falls onto sand",
-    "a red ball to the left of a blue cube on grass",
+    "a red ball and a blue cube",
 )
 MINUTE = ("watch a whole minute", {SHOWN: "minute"})
 

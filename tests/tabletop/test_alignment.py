@@ -113,7 +113,7 @@ def test_heads_learn_what_blocks_know_and_blocks_learn_what_heads_ask() -> None:
         )
         loss = alignment.loss([program], latents.shape)
         optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         losses.append(loss.item())
     assert losses[-1] < losses[0] / 2
@@ -146,7 +146,7 @@ def test_a_step_learns_from_all_that_is_asked_and_the_model_keeps_none_of_the_he
     library.refresh()
     flow, whole = pupil.loss(*draw_batch(library, library, 0.0, 1))
     assert whole > flow
-    whole.backward()
+    whole.backward()  # type: ignore[no-untyped-call]
     asked = [pupil.alignment.places.weight, pupil.reader.scene.weight, pupil.model.text_encoder.shared.weight]
     assert all(weight.grad is not None and weight.grad.abs().sum() > 0 for weight in asked)
     built = build_denoiser(SHAPE, "cpu")
