@@ -23,7 +23,7 @@ run: $(VENV)/.installed
 	@$(BIN)/python app.py
 
 test: $(VENV)/.installed-dev browser
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m "not slow" -n 2 --dist loadfile --no-loadscope-reorder
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m "not slow" -n 2 --dist loadfile
 
 test-all: $(VENV)/.installed-dev browser
 	@$(BIN)/python -m pytest -q -m slow
