@@ -7,7 +7,7 @@ when the training ends. It is representation alignment (Yu et al., arXiv 2410.06
 rendered from in place of another network's features.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import Final
@@ -22,13 +22,7 @@ from pipeline.tabletop.layout import token_coords
 from pipeline.tabletop.motion import pose_program
 from pipeline.tabletop.network import SPATIAL, TEMPORAL
 from pipeline.tabletop.sides import LEFT_RIGHT
-from pipeline.tabletop.truth import (
-    CPU,
-    middles,
-    outline_points,
-    size_in_pixels,
-    visible_share,
-)
+from pipeline.tabletop.truth import CPU, middles, outline_points, size_in_pixels, visible_share
 from pipeline.tabletop.world import COLOURS, SHAPES, Program, Solid
 
 REACH: Final = 0.8
@@ -62,6 +56,7 @@ PLACES: Final = 4
 """Where and when a token is: its time, row, column, and its column times its time, whose sign is a direction's."""
 
 
+@lru_cache(maxsize=256)
 def own_tokens(program: Program, cell: int) -> Tensor:
     """Which cells (solids, frames, height, width) surely show each solid."""
     own = near(program, middles(program), REACH * size_in_pixels(program, outline_points(program)), cell)
@@ -123,6 +118,11 @@ def token_places(shape: torch.Size) -> Tensor:
     return torch.stack([time, row, column, column * time], 1)
 
 
+def by_token(read: Callable[[Program, int], Tensor], programs: Sequence[Program], cell: int) -> Tensor:
+    """What is read off programs, a row a token: (programs, tokens, maps)."""
+    return torch.stack([read(program, cell) for program in programs]).flatten(2).transpose(1, 2)
+
+
 def map_weights(coloured: bool) -> Tensor:
     """What each map weighs (MAPS,): nothing where it tells colours and the clip has others."""
     light = ("cast", *MIRRORED, *LIT)
@@ -161,10 +161,9 @@ class Alignment(nn.Module):
         """What the last batch's clips, of latents of a shape, were told wrongly; their colours where they have them."""
         count, cell = shape[2:].numel(), programs[0].width // shape[-1]
         where = token_places(shape).to(self.found[0].device)
-        maps = torch.stack([solid_maps(program, cell) for program in programs]).flatten(2).transpose(1, 2).to(where)
+        maps, turned = (by_token(read, programs, cell).to(where) for read in (solid_maps, solid_angles))
         off: Tensor = (self.places(self.own(0, count)) - where).square().mean((0, 1)).sum()
         weights = map_weights(coloured).to(where)
-        turned = torch.stack([solid_angles(program, cell) for program in programs]).flatten(2).transpose(1, 2).to(where)
         for slot, (head, angle) in enumerate(zip(self.maps, self.angles, strict=True), start=1):
             found = self.own(slot, count)
             wrong = binary_cross_entropy_with_logits(head(found), maps, reduction="none")

@@ -29,7 +29,7 @@ from pipeline.tabletop.attention import PlainAttention
 from pipeline.tabletop.clips import Clip, read_folder, refuse_unknown, unknown_words
 from pipeline.tabletop.denoiser import Denoiser, draw_sigma, flow_loss, judge
 from pipeline.tabletop.latent_library import SHARES
-from pipeline.tabletop.latents import Sample, draw_given, encode, tail_frames
+from pipeline.tabletop.latents import WORDLESS, Sample, draw_given, encode, tail_frames
 from pipeline.tabletop.network import to_pixels
 from pipeline.tabletop.tokens import load_tokenizer
 
@@ -39,8 +39,6 @@ RATE: Final = 1e-3
 WARM_UP: Final = 20
 """Steps in which the rate rises; from there on it falls linearly."""
 BATCH: Final = 4
-WORDLESS: Final = 0.1
-"""Share of clips whose caption is left out, which guidance needs."""
 HELD_OUT: Final = 10
 """One clip in so many is held out, to tell what was learned from what was learned by heart."""
 SMOOTH: Final = 0.95
