@@ -11,7 +11,7 @@ from typing import Final
 
 import torch
 from torch import Tensor
-from torch.autograd.functional import jacobian
+from torch.func import jacrev
 
 from pipeline.tabletop.camera import project_from
 from pipeline.tabletop.trackers import Reading
@@ -39,6 +39,7 @@ class OrbitFit:
     angles: Tensor
 
 
+@lru_cache(maxsize=2)
 def fit_orbit(reading: Reading) -> OrbitFit | None:
     """Fit two resting solids to the orbit of their program; None where too little of them is seen."""
     seen = torch.stack([track.whole for track in reading.tracks])
@@ -77,7 +78,7 @@ def descend(residual: Callable[[Tensor], Tensor], start: Tensor) -> Tensor:
     """Damped Gauss–Newton: the argument that makes a vector of residuals least."""
     best = start
     for _ in range(ROUNDS):
-        slope = jacobian(residual, best).flatten(1)  # type: ignore[no-untyped-call]
+        slope = jacrev(residual)(best).flatten(1)
         square = slope.T @ slope
         step = torch.linalg.solve(square + DAMPING * torch.eye(len(square)), slope.T @ residual(best))
         best = best - step.view_as(best)

@@ -12,7 +12,7 @@ from pipeline.tabletop.camera import TILT, focal_length
 from pipeline.tabletop.motion import GRAVITY
 from pipeline.tabletop.render import render
 from pipeline.tabletop.segments import paints
-from pipeline.tabletop.trackers import Reading, grow, read
+from pipeline.tabletop.trackers import Reading, dilate, read
 from pipeline.tabletop.truth import foot_rows
 from pipeline.tabletop.world import COLOURS, FPS, Program
 
@@ -57,7 +57,7 @@ def shadow_seen(reading: Reading, index: int) -> int | None:
         return None
     lit, shaded = (value.mean(-1) for value in (reading.segments.seen.empty, reading.segments.seen.shaded()))
     lost = (lit - frames[used].mean(-1)) / (lit - shaded + 0.01)
-    dark = (lost > DARK) & ~grow(track.pieces[used])
+    dark = (lost > DARK) & ~dilate(track.pieces[used])
     left, right, top, foot = (end[used] for axis in (0, 1) for end in track.span(axis))
     rows, columns = (torch.arange(side) for side in dark.shape[1:])
     upper = torch.maximum(foot - 0.6 * (foot - top), torch.tensor(horizon_row(reading.program) + 4))

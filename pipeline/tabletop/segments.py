@@ -5,6 +5,7 @@ Nothing is learned here, so that what judges generated clips cannot have learned
 """
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Final
 
 import torch
@@ -72,6 +73,7 @@ class View:
         return torch.cat([torch.lerp(colours, self.horizon, share) for share in shares]).clamp(0, 1)
 
 
+@lru_cache(maxsize=8)
 def view(program: Program) -> View:
     """What a program looks like but for its solids."""
     _, horizon, sun, ambient, _ = (torch.tensor(value) for value in SKY_LIGHT[program.sky])

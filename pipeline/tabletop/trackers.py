@@ -10,7 +10,6 @@ from typing import Final
 
 import torch
 from torch import Tensor
-from torch.nn.functional import max_pool2d
 
 from pipeline.tabletop.segments import Segments, read_colour, segment
 from pipeline.tabletop.world import Program
@@ -28,22 +27,31 @@ TOUCHING: Final = 5.0
 """Pixels of 128 between two solids that touch."""
 
 
-def grow(masks: Tensor) -> Tensor:
-    """Masks (frames, height, width) with every pixel that touches one of theirs."""
-    return max_pool2d(masks.float(), 3, 1, 1) > 0
+def dilate(values: Tensor) -> Tensor:
+    """The largest of each pixel's value and its eight neighbours', (frames, height, width) as given.
+
+    By moved copies: many times faster than pooling, and this is what judging a clip mostly does.
+    """
+    for axis in (1, 2):
+        length, widest = values.shape[axis] - 1, values.clone()
+        lower, upper = widest.narrow(axis, 1, length), widest.narrow(axis, 0, length)
+        torch.maximum(lower, values.narrow(axis, 0, length), out=lower)
+        torch.maximum(upper, values.narrow(axis, 1, length), out=upper)
+        values = widest
+    return values
 
 
 def largest_pieces(masks: Tensor) -> Tensor:
     """The largest connected piece in each frame, specks and bridges of a pixel's width left out."""
-    core = ~grow(~masks)
-    core = grow(grow(core)) & masks
-    marks = (torch.arange(1, core[0].numel() + 1).view(1, *core.shape[1:]) * core).float()
+    core = ~dilate(~masks)
+    core = dilate(dilate(core)) & masks
+    marks = torch.arange(1, core[0].numel() + 1, dtype=torch.int32).view(1, *core.shape[1:]) * core
     while True:
-        spread = max_pool2d(marks, 3, 1, 1) * core
+        spread = dilate(marks) * core
         if torch.equal(spread, marks):
             break
         marks = spread
-    best = torch.stack([torch.bincount(mark[mark > 0].long(), minlength=1).argmax() for mark in marks])
+    best = torch.stack([torch.bincount(mark[mark > 0], minlength=1).argmax() for mark in marks])
     return core & (marks == best[:, None, None])
 
 
@@ -84,9 +92,9 @@ class Track:
         return tuple(torch.where(self.seen, end.float(), torch.nan) for end in (first, last))  # type: ignore[return-value]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Reading:
-    """A clip (uint8 frames) told apart into the solids that its program has."""
+    """A clip (uint8 frames) told apart into the solids that its program has; no two are the same."""
 
     program: Program
     segments: Segments
