@@ -27,6 +27,10 @@ NEW_TEXT: Final = Rates(0.6, 0.6)
 
 JUDGED_SIGMAS: Final = (0.3, 0.7, 0.9, 0.97, 0.99)
 
+RECOMPILED: Final = 64
+"""How many versions of a block torch may compile. Types, ranks and whether to learn make a dozen; past torch's own
+limit of 8 it leaves the rest uncompiled."""
+
 TEXT_PARTS: Final = ("caption_projection",)
 """Parts of the transformer that take what a text encoder puts out."""
 
@@ -128,7 +132,7 @@ def flow_loss(model: Denoiser, sample: Sample, sigma: Tensor, weight: Tensor | N
     tokens = Tokens(*(value.to(device) for value in (tokens.inputs, tokens.target, tokens.sigma, tokens.coords)))
     error = (model.predict(tokens, sample.captions) - tokens.target).square().mean(-1)
     error = error if weight is None else error * weight.to(device)[:, None]
-    wanted = (tokens.sigma > 0) * token_weights(sample.shown, tokens.sigma)
+    wanted = (tokens.sigma > 0) * token_weights(sample.shown, tokens.sigma, sample.follows)
     return (error * wanted).sum() / wanted.sum()
 
 
@@ -202,6 +206,7 @@ def build_denoiser(shape: Shape, device: str) -> Denoiser:
     if shape.start:
         take_weights(model, shape.start, shape.new_text)
     if shape.compiled:
+        torch._dynamo.config.recompile_limit = RECOMPILED
         model.transformer.compile_repeated_blocks(dynamic=True)
     return model
 

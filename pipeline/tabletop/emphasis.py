@@ -2,7 +2,8 @@
 
 Nine tenths of the tokens are floor and sky, so most of a plain mean is how well grass is painted. A clip's tokens may
 weigh more only where its noise still shows what is there: above that, to weigh by the answer would shift the mean
-of what may be there, and paint a little of a solid in every place where one could be.
+of what may be there, and paint a little of a solid in every place where one could be. Where first frames are given,
+they tell what is where, and the noise need not.
 """
 
 from functools import lru_cache
@@ -64,12 +65,13 @@ def solid_tokens(program: Program, cell: int = SPATIAL) -> Tensor:
     return by_latent((own | casts(program, cell)).any(0))
 
 
-def token_weights(shown: Tensor | None, sigma: Tensor) -> Tensor:
+def token_weights(shown: Tensor | None, sigma: Tensor, follows: bool = False) -> Tensor:
     """Weights of tokens at noise levels (batch, tokens), by which latents (batch, frames, h, w) show solids, if known.
 
-    The clip's own tokens come last, as `layout.py` lays them out.
+    A clip that `follows` from given frames weighs them at every level. The clip's own tokens come last, as `layout.py`
+    lays them out.
     """
     if shown is None:
         return torch.ones_like(sigma)
     marks = pad(shown.flatten(1), (sigma.shape[1] - shown[0].numel(), 0)).to(sigma.device)
-    return torch.where(marks & (sigma <= SHOWN), WEIGHT, 1.0)
+    return torch.where(marks & (follows | (sigma <= SHOWN)), WEIGHT, 1.0)

@@ -24,6 +24,8 @@ from pipeline.tabletop.world import Program
 OPPOSITE = {"left": "right", "right": "left"}
 FROM_THE_FIRST = ("first", "head", "ends", "bridge")
 """Kinds of task that give the first frame."""
+SHORT_HEAD = 0.5
+"""How often the frames that a clip goes on from are a third of it at most; else they are all but its end at most."""
 WORDLESS = 0.1
 """How often a clip is shown without words: what guidance is measured against."""
 
@@ -180,12 +182,18 @@ class Sample:
     programs: tuple[Program, ...] = ()
     coloured: bool = True
 
+    @property
+    def follows(self) -> bool:
+        """Whether it goes on from frames that are given: they show what is where, and how it moves."""
+        return any(given.frame == 0 and given.latents.shape[2] > 1 for given in self.given)
+
 
 def draw_given(chunk: Encoded, rows: Tensor, kind: str) -> list[Given]:
     """What is given of some clips, by the kind of task."""
     strength = 1.0 if random.random() < 0.8 else random.uniform(0.5, 1.0)
     whole, last, tail = chunk.whole[rows].float(), chunk.last[rows].float(), chunk.tail[rows].float()
-    longest = max(2, whole.shape[2] // 3)
+    far = kind == "head" and random.random() >= SHORT_HEAD
+    longest = max(2, whole.shape[2] - 1 if far else whole.shape[2] // 3)
     head = whole[:, :, : random.randint(2, longest)]
     kinds = {
         "text": [],

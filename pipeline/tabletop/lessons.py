@@ -76,8 +76,15 @@ def hides(program: Program) -> bool:
     return program.story in ("behind", "passes")
 
 
+def meets(program: Program) -> bool:
+    """Whether one solid bumps into another, which rests until then."""
+    return program.story == "pushes"
+
+
 SIDED: Final = Lesson(is_sided, lowest=SIDED_FROM)
 CAST: Final = Lesson(is_cast)
 SELDOM: Final = Lesson(is_seldom)
 HIDDEN: Final = Lesson(hides, longest=LONG, kind="head")
-LESSONS: Final = (SIDED, CAST, SELDOM, HIDDEN)
+MET: Final = Lesson(meets, longest=LONG)
+LESSONS: Final = (SIDED, HIDDEN, CAST, MET, HIDDEN, SELDOM)
+"""In their turn; what only the given frames show is learned slowest."""

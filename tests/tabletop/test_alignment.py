@@ -144,10 +144,31 @@ def test_a_step_learns_from_all_that_is_asked_and_the_model_keeps_none_of_the_he
     assert isinstance(pupil, Pupil)
     library = LatentLibrary(make_autoencoder().requires_grad_(False), three_clips(tmp_path), half=False)
     library.refresh()
-    flow, whole = pupil.loss(*draw_batch(library, library, 0.0, 1))
+    flow, whole = pupil.loss(*draw_batch(library, library, 0.0, 1), progress=0.0)
     assert whole > flow
     whole.backward()  # type: ignore[no-untyped-call]
     asked = [pupil.alignment.places.weight, pupil.reader.scene.weight, pupil.model.text_encoder.shared.weight]
     assert all(weight.grad is not None and weight.grad.abs().sum() > 0 for weight in asked)
     built = build_denoiser(SHAPE, "cpu")
     assert pupil.model.transformer.state_dict().keys() == built.transformer.state_dict().keys()
+
+
+@pytest.mark.filterwarnings("ignore:Mismatch dtype")
+def test_tokens_are_asked_ever_less_until_only_the_velocity_and_the_words_are_left(tmp_path: Path) -> None:
+    pupil = prepare(SHAPE, "cpu", tmp_path)
+    library = LatentLibrary(make_autoencoder().requires_grad_(False), three_clips(tmp_path), half=False)
+    library.refresh()
+    batch = draw_batch(library, library, 0.0, 1)
+    more = []
+    for progress in (0.0, 0.5, 1.0):
+        torch.manual_seed(0)
+        flow, whole = pupil.loss(*batch, progress=progress)
+        more.append(float((whole - flow).detach()))
+    assert more[0] > more[1] > more[2] > 0
+    assert more[0] - more[1] == pytest.approx(more[1] - more[2], rel=1e-3)
+    pupil.loss(*batch, progress=1.0)[1].backward()  # type: ignore[no-untyped-call]
+    asked, read = pupil.alignment.places.weight.grad, pupil.reader.scene.weight.grad
+    assert asked is not None
+    assert read is not None
+    assert not asked.any()
+    assert read.any()

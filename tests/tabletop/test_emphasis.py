@@ -69,3 +69,4 @@ def test_only_tokens_whose_noise_lets_them_be_seen_weigh_more_and_given_ones_in_
     sigma = torch.tensor([[0.0, SHOWN, SHOWN], [0.5, 0.5, 0.99]])
     assert token_weights(shown, sigma).tolist() == [[1, WEIGHT, 1], [1, WEIGHT, 1]]
     assert token_weights(None, sigma).tolist() == [[1, 1, 1], [1, 1, 1]]
+    assert token_weights(shown, sigma, follows=True).tolist() == [[1, WEIGHT, 1], [1, WEIGHT, WEIGHT]]

@@ -8,7 +8,7 @@ from random import Random
 import pytest
 import torch
 
-from pipeline.tabletop.latents import cache_folder, cached_chunk
+from pipeline.tabletop.latents import cache_folder, cached_chunk, draw_sample, encode_clips
 from pipeline.tabletop.network import make_autoencoder
 from pipeline.tabletop.world import draw_program
 
@@ -44,3 +44,28 @@ def test_another_autoencoder_or_size_does_not_get_these_latents(chunk: Path, tmp
     (other, *_) = cached_chunk(vae, chunk, cache_folder(vae, tmp_path, True), half=True)
     assert full.whole.shape != small.whole.shape
     assert not torch.equal(other.whole, small.whole)
+
+
+@pytest.mark.parametrize(("kind", "follows"), [("text", False), ("first", False), ("tail", False), ("head", True)])
+def test_a_clip_follows_from_more_than_a_first_picture(chunk: Path, tmp_path: Path, kind: str, follows: bool) -> None:
+    vae = make_autoencoder()
+    (whole, *_) = cached_chunk(vae, chunk, cache_folder(vae, tmp_path, False), half=False)
+    assert draw_sample([whole], whole.tokens, {kind: 1.0}).follows == follows
+
+
+def test_a_clip_goes_on_from_anything_between_two_latent_frames_and_all_but_its_last() -> None:
+    program = draw_program(Random(1), (64, 64), 25)
+    frames = torch.zeros(1, 3, 25, 64, 64)
+    whole = encode_clips(make_autoencoder(), (program,), frames)
+    drawn = [draw_sample([whole], whole.tokens, {"head": 1.0}).given[0].latents.shape[2] for _ in range(120)]
+    assert set(drawn) == {2, 3, 4, 5, 6}
+    assert drawn.count(2) > 120 / 3
+
+
+def test_between_the_ends_of_a_clip_something_is_left_to_make() -> None:
+    program = draw_program(Random(1), (64, 64), 17)
+    whole = encode_clips(make_autoencoder(), (program,), torch.zeros(1, 3, 17, 64, 64))
+    for _ in range(40):
+        head, tail = draw_sample([whole], whole.tokens, {"bridge": 1.0}).given
+        assert head.latents.shape[2] + tail.latents.shape[2] <= whole.whole.shape[2]
+        assert 4 * head.latents.shape[2] - 3 <= tail.frame

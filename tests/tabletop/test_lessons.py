@@ -8,7 +8,18 @@ import pytest
 from toy_clips import resting, three_clips
 
 from pipeline.tabletop.latent_library import LatentLibrary
-from pipeline.tabletop.lessons import CAST, HIDDEN, LESSONS, SELDOM, SIDED, SIDED_FROM, Lesson, is_cast, is_seldom
+from pipeline.tabletop.lessons import (
+    CAST,
+    HIDDEN,
+    LESSONS,
+    MET,
+    SELDOM,
+    SIDED,
+    SIDED_FROM,
+    Lesson,
+    is_cast,
+    is_seldom,
+)
 from pipeline.tabletop.network import make_autoencoder
 from pipeline.tabletop.scenes import draw_kind
 from pipeline.tabletop.train_transformer import LESSON_EVERY, draw_batch
@@ -18,6 +29,7 @@ BALL = resting("grass", 0.9)
 TURNING = replace(BALL, solids=(replace(BALL.solids[0], motion="turns"),))
 ROLLING = replace(BALL, solids=(replace(BALL.solids[0], motion="left"),))
 BEHIND = draw_kind(Random(4), "behind")
+PUSHES = draw_kind(Random(4), "pushes")
 
 
 @pytest.fixture
@@ -57,6 +69,13 @@ def test_what_comes_out_from_behind_a_wall_is_given_at_first(library: LatentLibr
     sample, _ = draw_batch(library, library, 0.0, turn_of(HIDDEN))
     assert [program.story for program in sample.programs] == ["behind"]
     assert sample.given[0].latents.shape[2] == 2
+
+
+def test_what_bumps_into_something_is_told_by_words_alone(library: LatentLibrary) -> None:
+    say_they_show(library, BALL, BEHIND, PUSHES)
+    sample, _ = draw_batch(library, library, 0.0, turn_of(MET))
+    assert [program.story for program in sample.programs] == ["pushes"]
+    assert not sample.given
 
 
 def test_other_batches_are_of_any_clips(library: LatentLibrary) -> None:
