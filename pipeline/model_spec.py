@@ -96,7 +96,7 @@ class ModelSpec:
     `levels` are the noise levels that a distilled model was taught, and `edit_levels` those below which it edits a
     clip; without any, the schedule is that of `flow_shift`, or linear-quadratic where that is None. `strengths` are
     noise levels by name where nobody has calibrated them. `blend` is the noise level at which a dissolve of two
-    clips is taken up and made into one.
+    clips is taken up and made into one, `seam_guidance` how strongly a loop's seam is guided at most.
     """
 
     name: str
@@ -137,6 +137,7 @@ class ModelSpec:
     edits: bool = True
     rolls: bool = True
     blend: float = 0.909
+    seam_guidance: float | None = None
     licence_url: str = ""
     download_gb: float = 0.0
     negative_prompt: str = ""

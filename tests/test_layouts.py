@@ -135,6 +135,15 @@ def test_a_loop_goes_from_the_clips_tail_to_its_head(spec: ModelSpec, clip: str,
     assert made.joins == (0, 17)
 
 
+def test_a_seam_is_guided_by_its_ends_more_than_by_words_and_that_is_told(spec: ModelSpec, clip: str) -> None:
+    made = plan(spec, task="loop", video=clip, prompt="a red ball")
+    assert (made.guidance_scale, made.alone(0).guidance_scale) == (4.0, 1.0)
+    assert any(note.startswith("The seam is guided by 1") for note in made.notes)
+    for silent in ({"prompt": "a red ball", "guidance_scale": 1.0}, {}):
+        assert not any("guided" in note for note in plan(spec, task="loop", video=clip, **silent).notes)
+    assert plan(spec, task="loop", prompt="a red ball").alone(0).guidance_scale == 4.0
+
+
 def test_a_loop_of_words_has_no_first_frame(spec: ModelSpec) -> None:
     made = plan(spec, task="loop", prompt="a ball turns", seconds=2.0)
     assert made.segments[0].rolled

@@ -118,9 +118,18 @@ def _loop(request: LoopRequest, spec: ModelSpec, given: Mapping[str, Given]) -> 
     context = context_frames(clip.frames, spec.frame_grid)
     made = _seam(SEAM_SECONDS[request.seam], spec.max_frames - 2 * context, spec)
     pins = (Pin(0, clip.cut(clip.frames - context, context)), Pin(context + made, clip.cut(0, context)))
-    segment = Segment(request.prompt, context + made + context, pins)
+    # Both ends are given: guidance towards the words leads away from them, and what it makes jumps.
+    segment = Segment(request.prompt, context + made + context, pins, most_guidance=spec.seam_guidance)
     timeline = (Kept(clip.excerpt), Made(context, made, matched=True))
-    return Layout(segment, timeline, (*notes, *silent(given)))
+    return Layout(segment, timeline, (*notes, *_guided_notes(request, spec), *silent(given)))
+
+
+def _guided_notes(request: LoopRequest, spec: ModelSpec) -> tuple[str, ...]:
+    """Say where a seam is guided less than the take would be."""
+    asked = spec.guidance_scale if request.guidance_scale is None else request.guidance_scale
+    if not request.prompt or spec.seam_guidance is None or asked <= spec.seam_guidance:
+        return ()
+    return (f"The seam is guided by {spec.seam_guidance:g}: the clip's own ends tell what it shows.",)
 
 
 def _rolled(request: LoopRequest, spec: ModelSpec) -> Layout:
