@@ -119,7 +119,7 @@ class Plan:
         if segment.follows:
             pins = (Pin(0, Excerpt(BEFORE, frames=segment.follows)), *segment.pins)
             segment = replace(segment, pins=pins, follows=0)
-        guidance = min(self.guidance_scale, segment.most_guidance or self.guidance_scale)
+        guidance = segment.guided(self.guidance_scale)
         return replace(self, segments=(segment,), timeline=(), seed=seed, begun=(), guidance_scale=guidance)
 
     def first(self, segments: int) -> "Plan":
@@ -234,7 +234,7 @@ def _making(plan: Plan, segment: Segment, spec: ModelSpec, writes: bool) -> Maki
     return Making(
         segment.frames,
         steps_between(passes, plan.resumes.steps if plan.resumes else 0, plan.stop_after),
-        plan.guidance_scale,
+        segment.guided(plan.guidance_scale),
         sum(excerpt.frames for excerpt in segment.excerpts) + segment.follows,
         plan.num_frames * width * height / 1e6 if writes else 0.0,
         f"{plan.task}, one picture" if picture else plan.task,

@@ -144,6 +144,16 @@ def test_a_seam_is_guided_by_its_ends_more_than_by_words_and_that_is_told(spec: 
     assert plan(spec, task="loop", prompt="a red ball").alone(0).guidance_scale == 4.0
 
 
+def test_a_seam_takes_the_time_of_the_guidance_that_it_has(spec: ModelSpec, clip: str) -> None:
+    def denoise(**asked: object) -> tuple[float, float]:
+        guided, unguided = (plan(spec, prompt="a red ball", **asked, guidance_scale=scale) for scale in (4.0, 1.0))
+        return guided.estimate.denoise, unguided.estimate.denoise
+
+    seam, words = denoise(task="loop", video=clip), denoise()
+    assert seam[0] == seam[1]
+    assert words[0] > words[1]
+
+
 def test_a_loop_of_words_has_no_first_frame(spec: ModelSpec) -> None:
     made = plan(spec, task="loop", prompt="a ball turns", seconds=2.0)
     assert made.segments[0].rolled

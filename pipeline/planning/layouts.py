@@ -121,15 +121,10 @@ def _loop(request: LoopRequest, spec: ModelSpec, given: Mapping[str, Given]) -> 
     # Both ends are given: guidance towards the words leads away from them, and what it makes jumps.
     segment = Segment(request.prompt, context + made + context, pins, most_guidance=spec.seam_guidance)
     timeline = (Kept(clip.excerpt), Made(context, made, matched=True))
-    return Layout(segment, timeline, (*notes, *_guided_notes(request, spec), *silent(given)))
-
-
-def _guided_notes(request: LoopRequest, spec: ModelSpec) -> tuple[str, ...]:
-    """Say where a seam is guided less than the take would be."""
     asked = spec.guidance_scale if request.guidance_scale is None else request.guidance_scale
-    if not request.prompt or spec.seam_guidance is None or asked <= spec.seam_guidance:
-        return ()
-    return (f"The seam is guided by {spec.seam_guidance:g}: the clip's own ends tell what it shows.",)
+    less = f"The seam is guided by {spec.seam_guidance:g}: the clip's own ends tell what it shows."
+    guided = (less,) if request.prompt and segment.guided(asked) < asked else ()
+    return Layout(segment, timeline, (*notes, *guided, *silent(given)))
 
 
 def _rolled(request: LoopRequest, spec: ModelSpec) -> Layout:

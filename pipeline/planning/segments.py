@@ -55,6 +55,10 @@ class Segment:
         """The noise level at which its denoising begins: 1 is noise alone."""
         return self.strength if self.source else 1.0
 
+    def guided(self, by: float) -> float:
+        """Return how strongly it is guided in a take that is guided by so much."""
+        return min(by, self.most_guidance or by)
+
     @property
     def excerpts(self) -> tuple[Excerpt, ...]:
         """Everything that it is given."""

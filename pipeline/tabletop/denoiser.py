@@ -28,8 +28,8 @@ NEW_TEXT: Final = Rates(0.6, 0.6)
 JUDGED_SIGMAS: Final = (0.3, 0.7, 0.9, 0.97, 0.99)
 
 RECOMPILED: Final = 64
-"""How many versions of a block torch may compile. Types, ranks and whether to learn make a dozen; past torch's own
-limit of 8 it leaves the rest uncompiled."""
+"""How many versions of a block torch may compile. Types, shapes and whether to learn make more than torch's own limit
+of 8, past which it leaves the rest uncompiled."""
 
 TEXT_PARTS: Final = ("caption_projection",)
 """Parts of the transformer that take what a text encoder puts out."""

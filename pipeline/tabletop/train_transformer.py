@@ -42,7 +42,7 @@ SAVED_EVERY: Final = 180.0
 ALIGNED: Final = 0.3
 READ: Final = 0.06
 """Of what is learned beside the velocity, to 1 of that. What is asked of tokens falls to nothing at the end of a
-training: it is a way to the velocity, and while it is asked, the held-out loss stays higher."""
+training: it is a way to the velocity, and nothing in itself."""
 
 LESSON_EVERY: Final = 2
 """How often a batch is of clips that are hard to learn from, each of LESSONS in its turn."""
