@@ -1,5 +1,6 @@
 """What each task lays out in time: every frame is accounted for, on the model's grid, or the request is refused."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -142,6 +143,16 @@ def test_a_seam_is_guided_by_its_ends_more_than_by_words_and_that_is_told(spec: 
     for silent in ({"prompt": "a red ball", "guidance_scale": 1.0}, {}):
         assert not any("guided" in note for note in plan(spec, task="loop", video=clip, **silent).notes)
     assert plan(spec, task="loop", prompt="a red ball").alone(0).guidance_scale == 4.0
+
+
+@pytest.mark.parametrize("scale", [None, 1.0, 3.0])
+def test_a_model_that_guides_its_seams_like_the_rest_says_nothing_of_it(
+    spec: ModelSpec, clip: str, scale: float | None
+) -> None:
+    same = replace(spec, seam_guidance=None)
+    made = plan(same, task="loop", video=clip, prompt="a red ball", guidance_scale=scale)
+    assert made.alone(0).guidance_scale == (scale or same.guidance_scale)
+    assert not any("guided" in note for note in made.notes)
 
 
 def test_a_seam_takes_the_time_of_the_guidance_that_it_has(spec: ModelSpec, clip: str) -> None:

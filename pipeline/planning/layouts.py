@@ -121,10 +121,16 @@ def _loop(request: LoopRequest, spec: ModelSpec, given: Mapping[str, Given]) -> 
     # Both ends are given: guidance towards the words leads away from them, and what it makes jumps.
     segment = Segment(request.prompt, context + made + context, pins, most_guidance=spec.seam_guidance)
     timeline = (Kept(clip.excerpt), Made(context, made, matched=True))
+    return Layout(segment, timeline, (*notes, *_less_guided(request, segment, spec), *silent(given)))
+
+
+def _less_guided(request: LoopRequest, seam: Segment, spec: ModelSpec) -> tuple[str, ...]:
+    """Tell that a seam is guided less than its words ask for, where it is."""
     asked = spec.guidance_scale if request.guidance_scale is None else request.guidance_scale
-    less = f"The seam is guided by {spec.seam_guidance:g}: the clip's own ends tell what it shows."
-    guided = (less,) if request.prompt and segment.guided(asked) < asked else ()
-    return Layout(segment, timeline, (*notes, *guided, *silent(given)))
+    guided = seam.guided(asked)
+    if not request.prompt or guided == asked:
+        return ()
+    return (f"The seam is guided by {guided:g}: the clip's own ends tell what it shows.",)
 
 
 def _rolled(request: LoopRequest, spec: ModelSpec) -> Layout:
