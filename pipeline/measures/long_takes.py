@@ -1,4 +1,4 @@
-"""Makes long takes twice, with and without what holds back drift: `python -m pipeline.measures.long_takes`.
+"""Makes long takes with and without what holds back drift: `python -m pipeline.measures.long_takes`.
 
 `make eval` measures by them how far a take drifts. They go the way of every take, from a request through a plan, its
 parts and their splicing, and are kept as they come out of the decoder, without loss. Those that are there stay.
@@ -38,17 +38,16 @@ class Studio:
         """Where a take lies."""
         return self.kept / f"{name}-{way}.mkv"
 
-    def make(self, name: str, asked: Mapping[str, Any]) -> None:
-        """Make a take both ways, unless it is there; raise BadRequest where it is so short that it has one part."""
-        if self.file(name, WITH).exists() and self.file(name, WITHOUT).exists():
+    def make(self, name: str, asked: Mapping[str, Any], way: str = WITH) -> None:
+        """Make a take one way, unless it is there; raise BadRequest where it is so short that it has one part."""
+        if self.file(name, way).exists():
             return
         plan = make_plan(parse_request(asked), self.spec)
         if len(plan.segments) < 2:
             longest = plan.num_frames / plan.fps
             raise BadRequest("seconds", f"{longest:g} s are made in one go. Ask for more than one part.")
-        for way, made in ((WITH, plan), (WITHOUT, uncorrected(plan))):
-            take = self.backend.run(made, lambda _: None, lambda: False)
-            write_whole(take.frames, self.file(name, way), plan.fps)
+        take = self.backend.run(uncorrected(plan) if way == WITHOUT else plan, lambda _: None, lambda: False)
+        write_whole(take.frames, self.file(name, way), plan.fps)
 
 
 def uncorrected(plan: Plan) -> Plan:
@@ -85,9 +84,9 @@ def open_backend(settings: Settings, threads: int | None) -> LocalBackend:
 
 
 def main() -> None:
-    """Make what a file asks for: a list of names with requests."""
+    """Make what a file asks for: requests by the names of their takes, by the ways in which they are made."""
     parser = argparse.ArgumentParser(prog="python -m pipeline.measures.long_takes", description=__doc__)
-    parser.add_argument("asked", type=Path, help="a JSON object: requests by the names of their takes")
+    parser.add_argument("asked", type=Path, help="a JSON object: for with and without, requests by takes' names")
     parser.add_argument("kept", type=Path, help="the folder for the takes")
     parser.add_argument("--model", type=Path, required=True, help="the folder of the embedded model's weights")
     parser.add_argument("--threads", type=int, help="threads to compute with; all cores without it")
@@ -97,9 +96,10 @@ def main() -> None:
     with TemporaryDirectory() as folder:
         backend = open_backend(settings_for(options.model, Path(folder)), options.threads)
         studio = Studio(backend, EMBEDDED, options.kept)
-        for name, asked in json.loads(options.asked.read_text()).items():
-            studio.make(name, asked)
-            print(f"{name}: {asked['prompt']}", flush=True)
+        for way, takes in json.loads(options.asked.read_text()).items():
+            for name, asked in takes.items():
+                studio.make(name, asked, way)
+                print(f"{name}, {way}: {asked['prompt']}", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """How far long takes drift from how they began, and whether what they are of is still there at their end.
 
 The takes are of held-out scenes in which nothing leaves the picture, so that whatever changes is drift. The app makes
-them (`pipeline.measures.long_takes`, another process: nothing here imports it), each a second time without what holds
+them (`pipeline.measures.long_takes`, another process: nothing here imports it), some a second time without what holds
 drift back: there the parts that go on are guided as strongly as the first one.
 """
 
@@ -64,13 +64,14 @@ Curve = list[float]
 
 @dataclass(frozen=True)
 class LongTakes:
-    """How many takes are judged, and how long they are."""
+    """How many takes are judged, how long they are, and how many of them are made without the correction too."""
 
     count: int = 20
     seconds: float = 15.0
+    compared: int = 8
 
 
-IN_FULL: Final = LongTakes(20, 60.0)
+IN_FULL: Final = LongTakes(20, 60.0, 20)
 
 
 @dataclass(frozen=True)
@@ -129,14 +130,24 @@ def asked_of(case: Case, takes: LongTakes, how: Sampling) -> dict[str, str | flo
 def make_takes(model: Path, cases: list[Case], takes: LongTakes, how: Sampling, folder: Path) -> None:
     """Let the app make what is not there yet, by a process of one thread on each core; raise CalledProcessError."""
     folder.mkdir(parents=True, exist_ok=True)
-    asked = {name_of(case): asked_of(case, takes, how) for case in cases}
-    makers = min(os.cpu_count() or 1, len(asked))
-    parts = [dict(list(asked.items())[first::makers]) for first in range(makers)]
+    makers = min(os.cpu_count() or 1, len(cases))
+    shares = [cases[first::makers] for first in range(makers)]
+    parts = [{way: asked_for(share, takes, how, way) for way in (WITH, WITHOUT)} for share in shares]
     with ThreadPoolExecutor(makers) as pool:
         list(pool.map(partial(make_part, model, folder), range(makers), parts))
 
 
-def make_part(model: Path, folder: Path, number: int, asked: dict[str, dict[str, str | float]]) -> None:
+def ways_of(case: Case, takes: LongTakes) -> tuple[str, ...]:
+    """The ways in which a take is made."""
+    return (WITH, WITHOUT) if case.number < takes.compared else (WITH,)
+
+
+def asked_for(cases: list[Case], takes: LongTakes, how: Sampling, way: str) -> dict[str, dict[str, str | float]]:
+    """What the app is asked for of these cases, by name, one way."""
+    return {name_of(case): asked_of(case, takes, how) for case in cases if way in ways_of(case, takes)}
+
+
+def make_part(model: Path, folder: Path, number: int, asked: dict[str, dict[str, dict[str, str | float]]]) -> None:
     """Let one process of the app make what it is asked for."""
     file = folder / f"asked-{number}.json"
     file.write_text(json.dumps(asked, indent=1))
@@ -194,7 +205,7 @@ def judge_take(judge: Judge, case: Case, takes: dict[str, Tensor], other: Tensor
     picture = render(replace(program, frames=RENDERED))
     rebuilt = to_frames(through(judge.vae, to_pixels(picture[:JUDGED])[None]))[0]
     shown = takes | {"renders": picture}
-    ends = {WITH: takes[WITH], WITHOUT: takes[WITHOUT], FIRST: takes[WITH][:JUDGED], RENDERS: rebuilt, OTHERS: other}
+    ends = takes | {FIRST: takes[WITH][:JUDGED], RENDERS: rebuilt, OTHERS: other}
     return Found(
         {way: colour_curve(frames) for way, frames in shown.items()},
         {way: sharpness_curve(frames) for way, frames in shown.items()},
@@ -202,14 +213,15 @@ def judge_take(judge: Judge, case: Case, takes: dict[str, Tensor], other: Tensor
     )
 
 
-def judge_takes(judge: Judge, cases: list[Case], folder: Path) -> Iterator[Found]:
+def judge_takes(judge: Judge, cases: list[Case], takes: LongTakes, folder: Path) -> Iterator[Found]:
     """What all takes show: kept, or judged now."""
     for case in cases:
-        path = folder / f"{name_of(case)}-{len(cases)}.json"
+        ways = ways_of(case, takes)
+        path = folder / f"{name_of(case)}-{len(cases)}-{len(ways)}.json"
         if not path.exists():
             other = cases[(case.number + 1) % len(cases)]
-            takes = {way: read_take(folder, case, way) for way in (WITH, WITHOUT)}
-            found = judge_take(judge, case, takes, read_take(folder, other, WITH))
+            made = {way: read_take(folder, case, way) for way in ways}
+            found = judge_take(judge, case, made, read_take(folder, other, WITH))
             partial = path.with_suffix(".part")
             partial.write_text(json.dumps(vars(found)))
             partial.rename(path)
@@ -219,14 +231,22 @@ def judge_takes(judge: Judge, cases: list[Case], folder: Path) -> Iterator[Found
 def rows_of_takes(found: list[Found]) -> Iterator[Row]:
     """The figures of the report: those of the last second."""
     n = len(found)
-    shares = {kind: sum(one.there[kind] for one in found) / n for kind in found[0].there}
-    share, without = shares.pop(WITH), shares.pop(WITHOUT)
+    shares = means_of([one.there for one in found])
+    share = shares.pop(WITH)
     low, high = wilson(round(share * n), n)
-    yield Row(STILL_THERE, share, n, low, high, BARS[STILL_THERE], controls={TOLD[WITHOUT]: without, **shares})
+    told = {TOLD.get(kind, kind): value for kind, value in shares.items()}
+    yield Row(STILL_THERE, share, n, low, high, BARS[STILL_THERE], controls=told)
     for name, measure in ((COLOUR, colour_change), (SHARPNESS, sharpness_change)):
         value, low, high = around_mean([measure(one, WITH) for one in found])
-        others = {TOLD[way]: around_mean([measure(one, way) for one in found])[0] for way in (WITHOUT, "renders")}
-        yield Row(name, value, n, low, high, higher_is_better=False, controls=others)
+        others = means_of([{way: measure(one, way) for way in one.colour if way != WITH} for one in found])
+        controls = {TOLD[way]: mean for way, mean in others.items()}
+        yield Row(name, value, n, low, high, higher_is_better=False, controls=controls)
+
+
+def means_of(found: list[dict[str, float]]) -> dict[str, float]:
+    """The mean of each figure over the takes that have it."""
+    names = dict.fromkeys(name for one in found for name in one)
+    return {name: float(np.mean([one[name] for one in found if name in one])) for name in names}
 
 
 def colour_change(found: Found, way: str) -> float:
@@ -241,7 +261,8 @@ def sharpness_change(found: Found, way: str) -> float:
 
 def mean_curves(curves: list[dict[str, Curve]]) -> dict[str, Curve]:
     """The mean over takes in each second, by way of making."""
-    return {TOLD[way]: np.mean([curve[way] for curve in curves], 0).tolist() for way in curves[0]}
+    ways = dict.fromkeys(way for curve in curves for way in curve)
+    return {TOLD[way]: np.mean([curve[way] for curve in curves if way in curve], 0).tolist() for way in ways}
 
 
 def section_of_takes(found: list[Found], takes: LongTakes, cases: list[Case], folder: Path) -> Section:
@@ -256,9 +277,9 @@ def section_of_takes(found: list[Found], takes: LongTakes, cases: list[Case], fo
     prompts = [f"{number}. {case.prompt}" for number, case in enumerate(shown, 1)]
     text = (
         f"{len(found)} takes of {takes.seconds:g} seconds, of held-out scenes in which nothing leaves the picture, "
-        "made in parts as the app makes them, and once more without the correction: there the parts that go on are "
-        "guided as strongly as the first one, which adds contrast to each anew. Means over all takes; renders tell "
-        "how much such scenes change by themselves."
+        f"made in parts as the app makes them, and the first {min(takes.compared, len(found))} once more without the "
+        "correction: there the parts that go on are guided as strongly as the first one, which adds contrast to each "
+        "anew. Means over the takes of each kind; renders tell how much such scenes change by themselves."
     )
     pictures = {"drift": stacked(sides), "long-takes": Image.fromarray(sheet(strips))}
     return Section("Long takes", text, pictures, {"drift": data | {"seconds": takes.seconds}}, prompts)

@@ -94,9 +94,10 @@ def takes_on_disk(folder: Path) -> list[Case]:
 def test_the_report_tells_how_much_takes_drift(judge: Judge, tmp_path: Path) -> None:
     cases = takes_on_disk(tmp_path)
     assert torch.equal(read_take(tmp_path, cases[0], WITH), render(replace(cases[0].program, frames=33)))
-    found = list(judge_takes(judge, cases, tmp_path))
+    takes = LongTakes(2, 4.0)
+    found = list(judge_takes(judge, cases, takes, tmp_path))
     kept = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
-    assert list(judge_takes(judge, cases, tmp_path)) == found
+    assert list(judge_takes(judge, cases, takes, tmp_path)) == found
     assert {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == kept, "what was judged is kept"
 
     rows: dict[str, Row] = {row.name: row for row in rows_of_takes(found)}
@@ -112,7 +113,7 @@ def test_the_report_tells_how_much_takes_drift(judge: Judge, tmp_path: Path) -> 
     assert sharpness.controls["without the correction"] > 0.2 > sharpness.controls["renders"]
     assert not sharpness.higher_is_better
 
-    section = section_of_takes(found, LongTakes(2, 4.0), cases, tmp_path)
+    section = section_of_takes(found, takes, cases, tmp_path)
     lines = section.written(tmp_path)
     curves = json.loads(json.dumps(section.curves))["drift"]
     assert [len(curve) for curve in curves["colour"].values()] == [4, 4, 6]
@@ -125,6 +126,30 @@ def test_the_report_tells_how_much_takes_drift(judge: Judge, tmp_path: Path) -> 
     assert sizes["long-takes"][0] > 600
 
 
+def test_takes_that_are_made_one_way_alone_count_for_that_way(judge: Judge, tmp_path: Path) -> None:
+    cases = takes_on_disk(tmp_path)
+    both = list(judge_takes(judge, cases, LongTakes(2, 4.0), tmp_path))
+    fewer = LongTakes(2, 4.0, compared=1)
+    (tmp_path / f"{name_of(cases[1])}-{WITHOUT}.mkv").unlink()
+    found = list(judge_takes(judge, cases, fewer, tmp_path))
+    assert [WITHOUT in one.there for one in found] == [True, False]
+    rows, all_rows = ({row.name: row for row in rows_of_takes(some)} for some in (found, both))
+    for name, row in rows.items():
+        assert (row.value, row.n, row.low, row.high) == (
+            all_rows[name].value,
+            2,
+            all_rows[name].low,
+            all_rows[name].high,
+        )
+    faded = rows_of_takes(both[:1])
+    assert [row.controls["without the correction"] for row in rows.values()] == [
+        row.controls["without the correction"] for row in faded
+    ]
+    section = section_of_takes(found, fewer, cases, tmp_path)
+    assert "the first 1 once more" in section.text
+    assert [len(curve) for curve in section.curves["drift"]["colour"].values()] == [4, 4, 6]  # type: ignore[index]
+
+
 def test_other_lengths_and_other_code_are_kept_apart(tmp_path: Path) -> None:
     brief, long = (kept_takes(tmp_path, LongTakes(2, seconds)) for seconds in (15.0, 60.0))
     assert brief != long
@@ -133,7 +158,7 @@ def test_other_lengths_and_other_code_are_kept_apart(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_the_app_makes_the_takes_that_are_judged(judge: Judge, tmp_path: Path) -> None:
-    bench, takes = Bench(load_pipeline(MODEL), judge, Sampling(2, 4.0), tmp_path), LongTakes(2, 12.5)
+    bench, takes = Bench(load_pipeline(MODEL), judge, Sampling(2, 4.0), tmp_path), LongTakes(2, 12.5, compared=1)
     rows, sections = run_takes(bench, MODEL, takes)
     folder = kept_takes(tmp_path, takes)
     made: list[Tensor] = [read_take(folder, draw_takes(1)[0], way) for way in (WITH, WITHOUT)]
@@ -141,6 +166,7 @@ def test_the_app_makes_the_takes_that_are_judged(judge: Judge, tmp_path: Path) -
     assert torch.equal(made[0][:33], made[1][:33])
     assert not torch.equal(made[0], made[1])
     assert [row.n for row in rows] == [2, 2, 2]
+    assert len(list(folder.glob("*.mkv"))) == 3, "the second is made once"
     assert [section.title for section in sections] == ["Long takes"]
     before = {path: path.stat().st_mtime_ns for path in folder.glob("*.mkv")}
     assert [row.value for row in run_takes(bench, MODEL, takes)[0]] == [row.value for row in rows]
