@@ -37,6 +37,9 @@ TURNED: Final = 0.25
 EARLY: Final = 1
 """Frames by which a solid may seem to move before it is touched: an outline's edge is told to a pixel."""
 
+ENDS: Final = 5
+"""Frames before and after something passed in which is told what it passed."""
+
 STAYED: Final = 3.0
 """Pixels of 128 by which what stays may seem to have moved while something passed before it."""
 
@@ -130,7 +133,7 @@ def unchanged(reading: Reading) -> bool:
     track = reading.tracks[1]
     whole = track.whole.nonzero().flatten().tolist()
     middle = int(visible_share(reading.program)[1].argmin())
-    ends = [frame for frame in whole if frame < middle][:3], [frame for frame in whole if frame > middle][-3:]
+    ends = [frame for frame in whole if frame < middle][:ENDS], [frame for frame in whole if frame > middle][-ENDS:]
     if min(map(len, ends)) < FEWEST or not went_past(reading):
         return False
     before, after = (track.places[part].median(0).values for part in ends)

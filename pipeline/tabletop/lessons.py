@@ -71,6 +71,11 @@ def is_seldom(program: Program) -> bool:
     return not program.story and len(program.solids) == 1 and (program.camera != "stands" or is_alone(program, "turns"))
 
 
+def turns(program: Program) -> bool:
+    """Whether one solid turns on the spot, which only the faces that it shows tell from one that rests."""
+    return not program.story and is_alone(program, "turns")
+
+
 def hides(program: Program) -> bool:
     """Whether something is hidden for a while, and has to come out as it went in."""
     return program.story in ("behind", "passes")
@@ -86,5 +91,6 @@ CAST: Final = Lesson(is_cast)
 SELDOM: Final = Lesson(is_seldom)
 HIDDEN: Final = Lesson(hides, longest=LONG, kind="head")
 MET: Final = Lesson(meets, longest=LONG)
-LESSONS: Final = (SIDED, HIDDEN, CAST, MET, HIDDEN, SELDOM)
-"""In their turn; what only the given frames show is learned slowest."""
+TURNED: Final = Lesson(turns)
+LESSONS: Final = (SIDED, HIDDEN, TURNED, MET, HIDDEN, CAST, TURNED, SELDOM)
+"""In their turn; what only the given frames show is learned slowest, and turning hardly where it is not shown often."""

@@ -191,19 +191,19 @@ def failures(judged: list[Judged]) -> list[Judged]:
 def format_row(row: Row) -> str:
     """A row of the report's table."""
     measure = "(" in row.name
-    digits = ".1f" if measure else ".1%"
+    digits = "z.1f" if measure else "z.1%"
     values = [format(value, digits) for value in (row.value, row.low, row.high)]
     bar = "" if row.bar is None else f"{'≥' if row.higher_is_better else '≤'} {format(row.bar, digits)}"
-    controls = "; ".join(f"{name} {format(value, '.1f' if measure else '.0%')}" for name, value in row.controls.items())
+    beside = "z.1f" if measure else "z.0%"
+    controls = "; ".join(f"{name} {format(value, beside)}" for name, value in row.controls.items())
     return f"| {row.name} | {values[0]} | {row.n} | {values[1]} – {values[2]} | {bar} | {row.verdict} | {controls} |"
 
 
 def in_short(row: Row) -> str:
     """A figure as the README tells it: three cells, what it is of, its value, and whether it is at its bar."""
     measure = "(" in row.name
-    value, low, high, bar = (
-        format(one, ".1f") if measure else f"{100 * one:.0f} %" for one in (row.value, row.low, row.high, row.bar or 0)
-    )
+    values = row.value, row.low, row.high, row.bar or 0
+    value, low, high, bar = (format(one, "z.1f") if measure else f"{100 * one:z.0f} %" for one in values)
     within = f", {low.removesuffix(' %')}–{high}" if low != high else ""
     return f"{row.name} | {value} (n = {row.n}{within}) | {'' if row.bar is None else f'{bar}, {row.verdict}'}"
 

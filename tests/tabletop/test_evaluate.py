@@ -28,6 +28,7 @@ from pipeline.tabletop.report import (
     Judged,
     Row,
     failures,
+    format_row,
     in_short,
     row_of,
     weight_sums,
@@ -79,6 +80,12 @@ def test_wilson_gives_the_textbook_interval() -> None:
     assert (round(low, 3), round(high, 3)) == (0.826, 0.945)
     assert wilson(100, 100)[1] == 1.0
     assert wilson(0, 100)[0] == 0.0
+
+
+@pytest.mark.parametrize("name", ["orbit at the named pace", "given first frame, loss against the autoencoder (dB)"])
+def test_what_is_nothing_but_for_rounding_has_no_sign(name: str) -> None:
+    row = Row(name, -1e-18, 40, -0.004 if "(" in name else -1e-18, 0.001, 1.0, controls={"renders": -1e-9})
+    assert "-" not in format_row(row) + in_short(row)
 
 
 def test_programs_of_the_evaluation_share_no_combination_with_the_training(programs: list[Program]) -> None:
