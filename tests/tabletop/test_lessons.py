@@ -16,6 +16,7 @@ from pipeline.tabletop.lessons import (
     SELDOM,
     SIDED,
     SIDED_FROM,
+    TURNED,
     Lesson,
     is_cast,
     is_seldom,
@@ -53,12 +54,13 @@ def turn_of(lesson: Lesson) -> int:
     return LESSONS.index(lesson) * LESSON_EVERY
 
 
-@pytest.mark.parametrize("lesson", [SIDED, CAST, SELDOM])
+@pytest.mark.parametrize("lesson", [SIDED, CAST, SELDOM, TURNED])
 def test_what_is_hard_to_learn_is_drawn_in_its_turn(library: LatentLibrary, lesson: Lesson) -> None:
     sample, sigma = draw_batch(library, library, 0.0, turn_of(lesson))
     (program,) = sample.programs
     assert lesson.fits(program)
-    assert not any(other.fits(program) for other in LESSONS if other is not lesson)
+    own = {SELDOM, TURNED} if lesson in (SELDOM, TURNED) else {lesson}
+    assert {other for other in LESSONS if other.fits(program)} == own, "what turns is seldom, and has its own lesson"
     assert len(sigma) == 1
     assert float(sigma) >= (SIDED_FROM if lesson is SIDED else 0)
     assert not sample.given
