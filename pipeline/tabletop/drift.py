@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from random import Random
-from typing import Final
+from typing import Final, TypeVar
 
 import av
 import numpy as np
@@ -60,6 +60,7 @@ MAKERS: Final = ("backends", "families", "planning", "measures", "splice.py", "p
 """What of the app decides the frames of a take."""
 
 Curve = list[float]
+Figure = TypeVar("Figure", float, Curve)
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,11 @@ class LongTakes:
     count: int = 20
     seconds: float = 15.0
     compared: int = 8
+
+    @property
+    def twice(self) -> int:
+        """How many are made both ways: no more than there are."""
+        return min(self.compared, self.count)
 
 
 IN_FULL: Final = LongTakes(20, 60.0, 20)
@@ -238,15 +244,14 @@ def rows_of_takes(found: list[Found]) -> Iterator[Row]:
     yield Row(STILL_THERE, share, n, low, high, BARS[STILL_THERE], controls=told)
     for name, measure in ((COLOUR, colour_change), (SHARPNESS, sharpness_change)):
         value, low, high = around_mean([measure(one, WITH) for one in found])
-        others = means_of([{way: measure(one, way) for way in one.colour if way != WITH} for one in found])
-        controls = {TOLD[way]: mean for way, mean in others.items()}
+        controls = means_of([{TOLD[way]: measure(one, way) for way in one.colour if way != WITH} for one in found])
         yield Row(name, value, n, low, high, higher_is_better=False, controls=controls)
 
 
-def means_of(found: list[dict[str, float]]) -> dict[str, float]:
-    """The mean of each figure over the takes that have it."""
+def means_of(found: list[dict[str, Figure]]) -> dict[str, Figure]:
+    """The mean of each figure, or of each point of a curve, over the takes that have it."""
     names = dict.fromkeys(name for one in found for name in one)
-    return {name: float(np.mean([one[name] for one in found if name in one])) for name in names}
+    return {name: np.mean([one[name] for one in found if name in one], 0).tolist() for name in names}
 
 
 def colour_change(found: Found, way: str) -> float:
@@ -261,8 +266,7 @@ def sharpness_change(found: Found, way: str) -> float:
 
 def mean_curves(curves: list[dict[str, Curve]]) -> dict[str, Curve]:
     """The mean over takes in each second, by way of making."""
-    ways = dict.fromkeys(way for curve in curves for way in curve)
-    return {TOLD[way]: np.mean([curve[way] for curve in curves if way in curve], 0).tolist() for way in ways}
+    return {TOLD[way]: mean for way, mean in means_of(curves).items()}
 
 
 def section_of_takes(found: list[Found], takes: LongTakes, cases: list[Case], folder: Path) -> Section:
@@ -277,9 +281,9 @@ def section_of_takes(found: list[Found], takes: LongTakes, cases: list[Case], fo
     prompts = [f"{number}. {case.prompt}" for number, case in enumerate(shown, 1)]
     text = (
         f"{len(found)} takes of {takes.seconds:g} seconds, of held-out scenes in which nothing leaves the picture, "
-        f"made in parts as the app makes them, and the first {min(takes.compared, len(found))} once more without the "
-        "correction: there the parts that go on are guided as strongly as the first one, which adds contrast to each "
-        "anew. Means over the takes of each kind; renders tell how much such scenes change by themselves."
+        f"made in parts as the app makes them, and the first {takes.twice} once more without the correction: there the "
+        "parts that go on are guided as strongly as the first one, which adds contrast to each anew. Means over the "
+        "takes of each kind; renders tell how much such scenes change by themselves."
     )
     pictures = {"drift": stacked(sides), "long-takes": Image.fromarray(sheet(strips))}
     return Section("Long takes", text, pictures, {"drift": data | {"seconds": takes.seconds}}, prompts)

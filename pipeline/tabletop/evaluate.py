@@ -137,7 +137,7 @@ def run_takes(bench: Bench, model: Path, takes: LongTakes) -> tuple[list[Row], l
     started, cases, folder = time.monotonic(), draw_takes(takes.count), kept_takes(bench.kept, takes)
     make_takes(model, cases, takes, bench.how, folder)
     found: list[Found] = list(judge_takes(bench.judge, cases, takes, folder))
-    print(f"long: {len(found)} takes, {takes.compared} made twice, in {time.monotonic() - started:.0f} s", flush=True)
+    print(f"long: {len(found)} takes, {takes.twice} made twice, in {time.monotonic() - started:.0f} s", flush=True)
     return list(rows_of_takes(found)), [section_of_takes(found, takes, cases, folder)]
 
 
