@@ -17,6 +17,7 @@ from diffusers import LTXVideoTransformer3DModel
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
+from pipeline.tabletop.camera import camera_angles
 from pipeline.tabletop.emphasis import by_latent, casts, near
 from pipeline.tabletop.layout import token_coords
 from pipeline.tabletop.motion import pose_program
@@ -48,6 +49,12 @@ LIGHT: Final = 3.0
 
 SPUN: Final = 0.33
 """Of how wrongly it is told how far solids are turned, to 1 of the rest."""
+
+VIEWED: Final = 2.0
+"""The same of how wrongly it is told where the camera is."""
+
+FAR: Final = 0.5
+"""Radians, or the logarithm of a zoom, that are told as 1."""
 
 END_ON: Final = 0.7
 """From which cosine on a solid's axis points at the camera, so that its upper side tells its angle."""
@@ -111,6 +118,15 @@ def seen_turn(rotation: Tensor) -> Tensor:
     return torch.stack([double.cos(), double.sin()], 1)
 
 
+@lru_cache(maxsize=2**15)
+def camera_views(program: Program, cell: int = SPATIAL) -> Tensor:
+    """How far the camera has orbited, panned and zoomed, (3, latent frames, height, width), alike all over a frame."""
+    orbit, pan, zoom = camera_angles(program, torch.arange(program.frames))
+    moved = torch.stack([orbit, pan, zoom.log()]) / FAR
+    by_time = torch.cat([moved[:, :1], moved[:, 1:].reshape(3, -1, TEMPORAL).mean(-1)], 1)
+    return by_time[:, :, None, None].expand(-1, -1, program.height // cell, program.width // cell)
+
+
 def token_places(shape: torch.Size) -> Tensor:
     """Time, row, column and column times time, each in -1..1 (tokens, PLACES), of latents of a shape."""
     coords = token_coords(shape)
@@ -143,6 +159,7 @@ class Alignment(nn.Module):
             nn.init.constant_(head.bias, -3.0)  # Most tokens show none of it.
         self.maps = nn.ModuleList(heads)
         self.angles = nn.ModuleList(nn.Linear(width, 2) for _ in heads)
+        self.views = nn.ModuleList(nn.Linear(width, 3) for _ in heads)
         self.found: dict[int, Tensor] = {}
         for slot, eighth in enumerate((1, 3, 5)):
             blocks[len(blocks) * eighth // 8].register_forward_hook(self._keeps(slot))
@@ -161,13 +178,17 @@ class Alignment(nn.Module):
         """What the last batch's clips, of latents of a shape, were told wrongly; their colours where they have them."""
         count, cell = shape[2:].numel(), programs[0].width // shape[-1]
         where = token_places(shape).to(self.found[0].device)
-        maps, turned = (by_token(read, programs, cell).to(where) for read in (solid_maps, solid_angles))
+        maps, turned, view = (
+            by_token(read, programs, cell).to(where) for read in (solid_maps, solid_angles, camera_views)
+        )
         off: Tensor = (self.places(self.own(0, count)) - where).square().mean((0, 1)).sum()
         weights = map_weights(coloured).to(where)
-        for slot, (head, angle) in enumerate(zip(self.maps, self.angles, strict=True), start=1):
+        heads = zip(self.maps, self.angles, self.views, strict=True)
+        for slot, (head, angle, camera) in enumerate(heads, start=1):
             found = self.own(slot, count)
             wrong = binary_cross_entropy_with_logits(head(found), maps, reduction="none")
             off = off + (wrong * weights).sum(-1).mean()
             aside = (angle(found) - turned[..., :2]).square().sum(-1) * turned[..., 2]
             off = off + SPUN * aside.sum() / turned[..., 2].sum().clamp(min=1)
+            off = off + VIEWED * (camera(found) - view).square().mean((0, 1)).sum()
         return off

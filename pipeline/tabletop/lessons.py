@@ -66,6 +66,16 @@ def is_cast(program: Program) -> bool:
     return not program.story and program.camera == "stands" and is_alone(program, "stays")
 
 
+def is_mirrored(program: Program) -> bool:
+    """Whether one solid rests on water, which shows it once more."""
+    return is_cast(program) and program.floor == "water"
+
+
+def is_orbited(program: Program) -> bool:
+    """Whether the camera goes around what is there, at a pace that is named."""
+    return bool(program.pace)
+
+
 def is_seldom(program: Program) -> bool:
     """Whether it is of what few clips show: one solid that turns, or before which the camera moves."""
     return not program.story and len(program.solids) == 1 and (program.camera != "stands" or is_alone(program, "turns"))
@@ -88,9 +98,24 @@ def meets(program: Program) -> bool:
 
 SIDED: Final = Lesson(is_sided, lowest=SIDED_FROM)
 CAST: Final = Lesson(is_cast)
+MIRRORED: Final = Lesson(is_mirrored)
+ORBITED: Final = Lesson(is_orbited)
 SELDOM: Final = Lesson(is_seldom)
 HIDDEN: Final = Lesson(hides, longest=LONG, kind="head")
 MET: Final = Lesson(meets, longest=LONG)
 TURNED: Final = Lesson(turns)
-LESSONS: Final = (SIDED, HIDDEN, TURNED, MET, HIDDEN, CAST, TURNED, SELDOM)
+LESSONS: Final = (
+    SIDED,
+    HIDDEN,
+    ORBITED,
+    TURNED,
+    HIDDEN,
+    MET,
+    CAST,
+    ORBITED,
+    HIDDEN,
+    MIRRORED,
+    TURNED,
+    SELDOM,
+)
 """In their turn; what only the given frames show is learned slowest, and turning hardly where it is not shown often."""

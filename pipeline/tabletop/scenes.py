@@ -37,17 +37,18 @@ KINDS: Final = {
 """What is drawn, and how often: half of it plain, so that what was learned of plain scenes is kept."""
 
 HARD_KINDS: Final = {
-    "pairs": 0.42,
+    "pairs": 0.24,
     "turns": 0.10,
     "mirrors": 0.11,
-    "rests": 0.10,
-    "behind": 0.07,
-    "passes": 0.06,
+    "rests": 0.08,
+    "behind": 0.18,
+    "passes": 0.10,
     "pushes": 0.10,
-    "orbits": 0.04,
+    "orbits": 0.09,
 }
 """The same of scenes that are hard to learn: two solids of which each must get its own looks, round ones that turn,
-light on water and on the floor, and what one thing does to another. The whole world has few of each."""
+light on water and on the floor, what one thing does to another, and most of all what is hidden for a while. The whole
+world has few of each."""
 
 FOGGY: Final = 0.12
 SQUARE_ROOM: Final = 2.7

@@ -115,8 +115,11 @@ WAYS: Final = (" to the left", " to the right")
 MORE_SAID: Final = {"pace": 0.85, "way": 0.7, "fog": 0.85, "material": 0.45}
 """How often each further part is put into words."""
 
-UNSAID: Final = {False: (0.06, 0.03, 0.01), True: (0.25, 0.15, 0.1)}
-"""How often colour, solid, or both of what a story hides go unsaid, by whether the first frames are given."""
+UNSAID: Final = {False: (0.06, 0.03, 0.01), True: (0.2, 0.25, 0.4)}
+"""How often colour, solid, or both of what a story hides go unsaid, by whether the first frames are given.
+
+While words tell the solid, frames need not: told in three of four clips, what hid came back as any solid.
+"""
 
 HIDEABLE: Final = (frozenset({"colour"}), frozenset({"solid"}), frozenset({"colour", "solid"}), frozenset[str]())
 
