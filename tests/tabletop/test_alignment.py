@@ -14,6 +14,7 @@ from pipeline.tabletop.alignment import (
     MAPS,
     MIRRORED,
     Alignment,
+    camera_views,
     map_weights,
     solid_angles,
     solid_maps,
@@ -85,6 +86,26 @@ def test_colours_weigh_nothing_in_a_clip_that_has_others() -> None:
 def test_maps_fit_clips_at_half_their_size() -> None:
     program = draw_kind(Random(2), "pushes")
     assert solid_maps(program, 2 * SPATIAL).shape == (len(MAPS), 5, 4, 4)
+
+
+def test_a_camera_that_stands_is_told_as_nothing_and_one_that_moves_alike_all_over_each_frame() -> None:
+    for camera in ("stands", "orbits", "pans", "zooms"):
+        program = replace(draw_kind(Random(5), "plain"), camera=camera, camera_speed=0.5)
+        views = camera_views(program, SPATIAL)
+        assert views.shape == (3, *solid_maps(program).shape[1:])
+        assert torch.equal(views, views[:, :, :1, :1].expand_as(views))
+        moved = [bool(view.any()) for view in views]
+        assert moved == [camera == name for name in ("orbits", "pans", "zooms")]
+
+
+def test_an_orbit_is_told_as_far_as_it_has_gone_and_which_way() -> None:
+    drawn = replace(draw_kind(Random(5), "orbits"), camera="orbits", pace="quickly")
+    left, right = (camera_views(replace(drawn, camera_speed=way), SPATIAL)[0, :, 0, 0] for way in (-0.5, 0.5))
+    assert left.tolist() == pytest.approx((-right).tolist())
+    assert right[0] == 0
+    assert bool((right[1:] > right[:-1]).all())
+    slower = camera_views(replace(drawn, camera_speed=0.5, pace="slowly"), SPATIAL)[0, :, 0, 0]
+    assert right[-1] > 1.5 * slower[-1] > 0
 
 
 def test_the_last_place_has_the_sign_of_a_direction() -> None:

@@ -13,12 +13,15 @@ from pipeline.tabletop.lessons import (
     HIDDEN,
     LESSONS,
     MET,
+    MIRRORED,
+    ORBITED,
     SELDOM,
     SIDED,
     SIDED_FROM,
     TURNED,
     Lesson,
     is_cast,
+    is_mirrored,
     is_seldom,
 )
 from pipeline.tabletop.network import make_autoencoder
@@ -31,6 +34,7 @@ TURNING = replace(BALL, solids=(replace(BALL.solids[0], motion="turns"),))
 ROLLING = replace(BALL, solids=(replace(BALL.solids[0], motion="left"),))
 BEHIND = draw_kind(Random(4), "behind")
 PUSHES = draw_kind(Random(4), "pushes")
+ORBIT = draw_kind(Random(4), "orbits")
 
 
 @pytest.fixture
@@ -80,6 +84,16 @@ def test_what_bumps_into_something_is_told_by_words_alone(library: LatentLibrary
     assert not sample.given
 
 
+@pytest.mark.parametrize(("lesson", "program"), [(ORBITED, ORBIT), (MIRRORED, resting("water", 0.9))])
+def test_orbits_and_water_have_their_turns(library: LatentLibrary, lesson: Lesson, program: Program) -> None:
+    say_they_show(library, BALL, program, ROLLING)
+    sample, sigma = draw_batch(library, library, 0.0, turn_of(lesson))
+    (drawn,) = sample.programs
+    assert (drawn.pace, drawn.floor) == (program.pace, program.floor)
+    assert len(sigma) == 1
+    assert not sample.given
+
+
 def test_other_batches_are_of_any_clips(library: LatentLibrary) -> None:
     steps = [step for step in range(40) if step % LESSON_EVERY]
     drawn = [program for step in steps for program in draw_batch(library, library, 0.0, step)[0].programs]
@@ -104,6 +118,12 @@ def test_what_few_clips_show_is_told_from_the_rest() -> None:
     assert is_seldom(replace(BALL, camera="pans"))
     assert not is_seldom(BALL)
     assert not is_seldom(replace(TURNING, solids=(*TURNING.solids, *TURNING.solids)))
+
+
+def test_what_rests_on_water_alone_is_mirrored() -> None:
+    assert is_mirrored(resting("water", 0.9))
+    assert not is_mirrored(BALL)
+    assert not is_mirrored(replace(TURNING, floor="water"))
 
 
 def test_what_rests_alone_before_a_camera_that_stands_shows_its_light() -> None:

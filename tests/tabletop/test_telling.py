@@ -98,6 +98,13 @@ def test_more_goes_unsaid_where_the_first_frames_are_given() -> None:
     assert without_colour(True) > 2 * without_colour(False) > 0
 
 
+def test_given_frames_have_to_tell_the_solid_more_often_than_words_do() -> None:
+    programs = [draw_kind(Random(seed), "behind") for seed in range(400)]
+    tellings = [tell(program, Random(f"{i}"), Telling(shown=True)) for i, program in enumerate(programs)]
+    named = sum(bool(SHAPE_NAMES & set(words_of(text))) for text in tellings)
+    assert 0.25 * len(tellings) < named < 0.5 * len(tellings)
+
+
 def test_tellings_vary_and_recoloured_clips_have_no_colours() -> None:
     for kind in ("behind", "pushes", "passes", "follows", "orbits"):
         program = draw_kind(Random(1), kind)
