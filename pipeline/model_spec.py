@@ -163,6 +163,10 @@ class ModelSpec:
         """True where a take is made of whole chunks, each from the latents of those before."""
         return self.chunks is not None and not self.chunks.overlap
 
+    def guided_by(self, asked: float | None) -> float:
+        """Return the guidance scale of a take of which so much is asked, None for the model's own."""
+        return self.guidance_scale if asked is None else asked
+
     def snap(self, frames: float) -> int:
         """Return the nearest length that a model makes; ties go up."""
         if self.chunks is None or not self.remembers:

@@ -252,7 +252,7 @@ def place_again(plan: Plan, spec: ModelSpec, machine: Machine) -> Plan:
 def _effort(request: Request, words: str, spec: ModelSpec) -> tuple[int, float]:
     """Return steps and guidance scale; without words there is nothing to guide to."""
     steps = spec.steps if request.steps is None else request.steps
-    guidance = spec.guidance_scale if request.guidance_scale is None else request.guidance_scale
+    guidance = spec.guided_by(request.guidance_scale)
     within("steps", steps, spec.min_steps, spec.max_steps)
     within("guidance_scale", guidance, 1, spec.max_guidance_scale)
     return steps, float(guidance) if words else 1.0

@@ -70,11 +70,20 @@ def settle(frames: Pixels, before: Pixels | None, after: Pixels | None) -> Pixel
     fade = np.maximum(1 - np.arange(1, last - first + 1) / (over + 1), 0)[:, None, None, None]
     settled = frames.astype(float)
     if before is not None:
-        settled[first:last] += fade * (before[-1].astype(float) - frames[first - 1])
+        settled[first:last] += fade * _missed(frames[first:last], before[-1], frames[first - 1])
     if after is not None:
-        settled[first:last] += fade[::-1] * (after[0].astype(float) - frames[last])
+        settled[first:last] += fade[::-1] * _missed(frames[first:last], after[0], frames[last])
     rounded: Pixels = settled.round().clip(0, 255).astype(np.uint8)
     return rounded
+
+
+def _missed(made: Pixels, real: Pixels, shown: Pixels) -> Shares:
+    """Return what made frames lack where they show a real one as `shown`, no more than leads up to the real one.
+
+    Around what moves on more than that had left a ring, brighter than anything there.
+    """
+    lacks = real.astype(np.float64) - made
+    return np.clip(real.astype(np.float64) - shown, np.minimum(lacks, 0), np.maximum(lacks, 0))
 
 
 def match_colours(frames: Pixels, before: Pixels | None, after: Pixels | None) -> Pixels:

@@ -58,6 +58,17 @@ def test_made_frames_go_on_from_the_real_ones() -> None:
     assert settled[2] - 20 < made[2, 0, 0, 0] - 20
 
 
+@pytest.mark.parametrize("backward", [False, True])
+def test_what_moves_on_leaves_no_ring_where_it_was(backward: bool) -> None:
+    real, made = np.full((2, 1, 8, 3), 200, np.uint8), np.full((8, 1, 8, 3), 200, np.uint8)
+    real[:, :, 2:4] = 40
+    made[:2, :, 1:5] = 120  # The model blurs it, and it goes on to the right.
+    made[2:, :, 4:6] = 120
+    after = settle(made[::-1], None, real)[::-1] if backward else settle(made, real, None)
+    assert after.max() == 200, "nothing is brighter than all there is"
+    assert after[2, 0, 2, 0] < 150, "it goes on from the real frames"
+
+
 def test_a_flat_picture_is_not_blown_up() -> None:
     flat, real = grey(*[100] * 9), np.random.default_rng(0).integers(0, 255, (9, 8, 8, 3)).astype(np.uint8)
     assert match_colours(flat, real[:3], real[-3:]).std() < 20

@@ -126,7 +126,7 @@ def _loop(request: LoopRequest, spec: ModelSpec, given: Mapping[str, Given]) -> 
 
 def _less_guided(request: LoopRequest, seam: Segment, spec: ModelSpec) -> tuple[str, ...]:
     """Tell that a seam is guided less than its words ask for, where it is."""
-    asked = spec.guidance_scale if request.guidance_scale is None else request.guidance_scale
+    asked = spec.guided_by(request.guidance_scale)
     guided = seam.guided(asked)
     if not request.prompt or guided == asked:
         return ()
