@@ -56,7 +56,7 @@ RENDERED: Final = 49
 SHOWN: Final = 8
 """Takes on the contact sheet."""
 
-MAKERS: Final = ("backends", "families", "planning", "measures", "splice.py", "plan.py", "models.py", "frames.py")
+MAKERS: Final = ("backends", "families", "planning", "measures", "rows", "splice.py", "plan.py", "frames.py")
 """What of the app decides the frames of a take."""
 
 Curve = list[float]
