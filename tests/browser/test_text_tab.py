@@ -57,13 +57,13 @@ def test_an_example_runs_on_one_click_and_downloads(page: Page) -> None:
 
 def test_a_whole_minute_is_shown_as_it_was_made_and_can_be_made_again(page: Page) -> None:
     page.get_by_role("button", name="watch a whole minute").click()
-    expect(page.locator(".screen.is-done figcaption q")).to_have_text("a red cube bounces on snow by day")
+    expect(page.locator(".screen.is-done figcaption q")).to_have_text("a yellow cube turns on grass by day")
     page.wait_for_function(PLAYS)
     assert page.locator("video.take").evaluate("video => video.duration") == pytest.approx(481 / 8, abs=0.1)
     expect(page.locator(".job")).to_have_count(0)
     page.get_by_role("button", name="Use again").click()
-    expect(page.locator("#text-prompt textarea")).to_have_value("a red cube bounces on snow by day")
-    expect(page.locator("#text-seed input")).to_have_value("2")
+    expect(page.locator("#text-prompt textarea")).to_have_value("a yellow cube turns on grass by day")
+    expect(page.locator("#text-seed input")).to_have_value("1")
     expect(page.locator("#text-contract")).to_contain_text("481 frames")
     expect(page.locator("#text-contract")).to_contain_text("Made in 15 parts")
 
