@@ -104,9 +104,13 @@ def solid_angles(program: Program, cell: int = SPATIAL) -> Tensor:
     for rotation, where in zip(poses.rotation, own, strict=True):
         seen = by_latent(where)
         turned = torch.cat([seen_turn(rotation).T, torch.ones(1, program.frames)])
-        told = torch.cat([turned[:, :1], turned[:, 1:].reshape(3, -1, TEMPORAL).mean(-1)], 1)
-        angles = torch.where(seen, told[:, :, None, None], angles)
+        angles = torch.where(seen, mean_by_latent(turned)[:, :, None, None], angles)
     return angles
+
+
+def mean_by_latent(values: Tensor) -> Tensor:
+    """The mean of what is told of each frame (values, frames) over the frames of each latent; the first has one."""
+    return torch.cat([values[:, :1], values[:, 1:].reshape(len(values), -1, TEMPORAL).mean(-1)], 1)
 
 
 def seen_turn(rotation: Tensor) -> Tensor:
@@ -123,8 +127,7 @@ def camera_views(program: Program, cell: int = SPATIAL) -> Tensor:
     """How far the camera has orbited, panned and zoomed, (3, latent frames, height, width), alike all over a frame."""
     orbit, pan, zoom = camera_angles(program, torch.arange(program.frames))
     moved = torch.stack([orbit, pan, zoom.log()]) / FAR
-    by_time = torch.cat([moved[:, :1], moved[:, 1:].reshape(3, -1, TEMPORAL).mean(-1)], 1)
-    return by_time[:, :, None, None].expand(-1, -1, program.height // cell, program.width // cell)
+    return mean_by_latent(moved)[:, :, None, None].expand(-1, -1, program.height // cell, program.width // cell)
 
 
 def token_places(shape: torch.Size) -> Tensor:
