@@ -1,8 +1,8 @@
-"""How far long takes drift from how they began, and whether what they are of is still there at their end.
+"""How far long takes drift from how they began, and whether what they are of is still there, and moves, at their end.
 
 The takes are of held-out scenes in which nothing leaves the picture, so that whatever changes is drift. The app makes
 them (`pipeline.measures.long_takes`, another process: nothing here imports it), some a second time without what holds
-drift back: there the parts that go on are guided as strongly as the first one.
+drift back: there the parts that go on are guided as strongly as the first one. `drift_figures.py` puts it in figures.
 """
 
 import hashlib
@@ -16,33 +16,27 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from random import Random
-from typing import Final, TypeVar
+from typing import Final
 
 import av
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 from torch.nn.functional import conv2d
 
 from pipeline.tabletop.captions import caption
-from pipeline.tabletop.charts import Axis, Line, draw_chart, stacked
 from pipeline.tabletop.claims import most, tells_itself_apart
+from pipeline.tabletop.labels import truth
 from pipeline.tabletop.network import to_frames, to_pixels
 from pipeline.tabletop.probe import Judge, through
 from pipeline.tabletop.render import render
-from pipeline.tabletop.report import BARS, STILL_THERE, Row, Section, around_mean, sheet, strip, wilson
 from pipeline.tabletop.sampling import Case, Sampling
 from pipeline.tabletop.trackers import colour_at, read
 from pipeline.tabletop.world import CALM_MOTIONS, FPS, Program, draw_split
 
-COLOUR: Final = "colour of the last second, from the first one's (of 255)"
-SHARPNESS: Final = "sharpness of the last second, more or less than the first one's"
-
 WITH, WITHOUT = "with", "without"
 """The endings of the files, as `pipeline.measures.long_takes` names them."""
 
-TOLD: Final = {WITH: "with the correction", WITHOUT: "without the correction", "renders": "renders"}
 FIRST: Final = "its own beginning"
 RENDERS: Final = "renders through the autoencoder"
 OTHERS: Final = "takes of other prompts"
@@ -53,14 +47,13 @@ JUDGED: Final = 17
 RENDERED: Final = 49
 """Frames of a render that show how much such scenes change by themselves."""
 
-SHOWN: Final = 8
-"""Takes on the contact sheet."""
+APART: Final = 3
+"""Frames between which it is told how much changes: fewer, and what goes slowly is lost in noise."""
 
 MAKERS: Final = ("backends", "families", "planning", "measures", "rows", "splice.py", "plan.py", "frames.py")
 """What of the app decides the frames of a take."""
 
 Curve = list[float]
-Figure = TypeVar("Figure", float, Curve)
 
 
 @dataclass(frozen=True)
@@ -82,14 +75,18 @@ IN_FULL: Final = LongTakes(20, 60.0, 20)
 
 @dataclass(frozen=True)
 class Found:
-    """What a take shows: per second, its colour's distance from the first second's, and its share of that sharpness.
+    """What a take shows: in each second its colour's distance from the first's, its share of that sharpness, movement.
 
-    Both are by way of making; `there` is whether its solid is there at the end, in its colour, and of what controls.
+    All are by way of making; `there` is whether its solid is there at the end, in its colour, `does` whether it still
+    does what was asked, each with its controls; `moves` is whether that is to move at all.
     """
 
     colour: dict[str, Curve]
     sharpness: dict[str, Curve]
+    movement: dict[str, Curve]
     there: dict[str, float]
+    does: dict[str, float]
+    moves: bool
 
 
 def stays_in_view(program: Program) -> bool:
@@ -192,6 +189,12 @@ def sharpness_curve(frames: Tensor) -> Curve:
     return found
 
 
+def movement_curve(frames: Tensor) -> Curve:
+    """How much changes between frames APART from each other, in each second: the mean over pixels and RGB, of 255."""
+    changes = [(part[APART:].float() - part[:-APART].float()).abs().mean() for part in seconds_of(frames)]
+    return [float(change) for change in changes]
+
+
 def is_there(judge: Judge, frames: Tensor, program: Program) -> bool:
     """Whether most of the last second's frames show the solid, in its colour, and the judge sees its shape.
 
@@ -205,6 +208,15 @@ def is_there(judge: Judge, frames: Tensor, program: Program) -> bool:
     )
 
 
+def still_does(judge: Judge, frames: Tensor, program: Program) -> bool:
+    """Whether the solid is there at the end, and the judge reads in the last frames the motion that is asked for.
+
+    Of no solid at all it would name a motion too.
+    """
+    (seen,) = judge.read(frames[-JUDGED:][None])
+    return seen["motion"] == truth(program)["motion"] and is_there(judge, frames, program)
+
+
 def judge_take(judge: Judge, case: Case, takes: dict[str, Tensor], other: Tensor) -> Found:
     """What a take shows, by way of making, beside renders of its scene and another prompt's take."""
     program = case.program
@@ -215,7 +227,10 @@ def judge_take(judge: Judge, case: Case, takes: dict[str, Tensor], other: Tensor
     return Found(
         {way: colour_curve(frames) for way, frames in shown.items()},
         {way: sharpness_curve(frames) for way, frames in shown.items()},
+        {way: movement_curve(frames) for way, frames in shown.items()},
         {kind: float(is_there(judge, frames, program)) for kind, frames in ends.items()},
+        {kind: float(still_does(judge, frames, program)) for kind, frames in ends.items()},
+        program.solids[0].motion != "stays",
     )
 
 
@@ -232,69 +247,3 @@ def judge_takes(judge: Judge, cases: list[Case], takes: LongTakes, folder: Path)
             partial.write_text(json.dumps(vars(found)))
             partial.rename(path)
         yield Found(**json.loads(path.read_text()))
-
-
-def rows_of_takes(found: list[Found]) -> Iterator[Row]:
-    """The figures of the report: those of the last second."""
-    n = len(found)
-    shares = means_of([one.there for one in found])
-    share = shares.pop(WITH)
-    low, high = wilson(round(share * n), n)
-    told = {TOLD.get(kind, kind): value for kind, value in shares.items()}
-    yield Row(STILL_THERE, share, n, low, high, BARS[STILL_THERE], controls=told)
-    for name, measure in ((COLOUR, colour_change), (SHARPNESS, sharpness_change)):
-        value, low, high = around_mean([measure(one, WITH) for one in found])
-        controls = means_of([{TOLD[way]: measure(one, way) for way in one.colour if way != WITH} for one in found])
-        yield Row(name, value, n, low, high, higher_is_better=False, controls=controls)
-
-
-def means_of(found: list[dict[str, Figure]]) -> dict[str, Figure]:
-    """The mean of each figure, or of each point of a curve, over the takes that have it."""
-    names = dict.fromkeys(name for one in found for name in one)
-    return {name: np.mean([one[name] for one in found if name in one], 0).tolist() for name in names}
-
-
-def colour_change(found: Found, way: str) -> float:
-    """How far a take's colour has gone by its last second."""
-    return found.colour[way][-1]
-
-
-def sharpness_change(found: Found, way: str) -> float:
-    """By what share a take has become sharper or softer by its last second: rings around edges count as sharp."""
-    return abs(found.sharpness[way][-1] - 1)
-
-
-def mean_curves(curves: list[dict[str, Curve]]) -> dict[str, Curve]:
-    """The mean over takes in each second, by way of making."""
-    return {TOLD[way]: mean for way, mean in means_of(curves).items()}
-
-
-def section_of_takes(found: list[Found], takes: LongTakes, cases: list[Case], folder: Path) -> Section:
-    """The report's part on long takes: both curves, and takes as they came."""
-    data = {"colour": mean_curves([f.colour for f in found]), "sharpness": mean_curves([f.sharpness for f in found])}
-    sides = (
-        draw_chart("Mean colour, from the first second's", lines_of(data["colour"]), SECONDS, Axis("of 255", low=0)),
-        draw_chart("Sharpness, of the first second's", lines_of(data["sharpness"]), SECONDS, Axis("", percent=True)),
-    )
-    shown = cases[:SHOWN]
-    strips = [strip(read_take(folder, case, WITH)) for case in shown]
-    prompts = [f"{number}. {case.prompt}" for number, case in enumerate(shown, 1)]
-    text = (
-        f"{len(found)} takes of {takes.seconds:g} seconds, of held-out scenes in which nothing leaves the picture, "
-        f"made in parts as the app makes them, and the first {takes.twice} once more without the correction: there the "
-        "parts that go on are guided as strongly as the first one, which adds contrast to each anew. Means over the "
-        "takes of each kind; renders tell how much such scenes change by themselves."
-    )
-    pictures = {"drift": stacked(sides), "long-takes": Image.fromarray(sheet(strips))}
-    return Section("Long takes", text, pictures, {"drift": data | {"seconds": takes.seconds}}, prompts)
-
-
-SECONDS: Final = Axis("seconds", low=0)
-
-
-def lines_of(curves: dict[str, Curve]) -> list[Line]:
-    """Curves over the seconds, that of renders dashed."""
-    return [
-        Line(name, [(second + 0.5, value) for second, value in enumerate(curve)], dashed=name == TOLD["renders"])
-        for name, curve in curves.items()
-    ]

@@ -21,17 +21,8 @@ from diffusers import LTXConditionPipeline
 from torch import Tensor
 
 from pipeline.tabletop.data import chunk_programs
-from pipeline.tabletop.drift import (
-    IN_FULL,
-    Found,
-    LongTakes,
-    draw_takes,
-    judge_takes,
-    kept_takes,
-    make_takes,
-    rows_of_takes,
-    section_of_takes,
-)
+from pipeline.tabletop.drift import IN_FULL, Found, LongTakes, draw_takes, judge_takes, kept_takes, make_takes
+from pipeline.tabletop.drift_figures import rows_of_takes, section_of_takes
 from pipeline.tabletop.figures import ablations, learning, permanence, scaling
 from pipeline.tabletop.history import remember, towards, tried
 from pipeline.tabletop.probe import Judge, load_probe

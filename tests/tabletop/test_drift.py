@@ -12,11 +12,9 @@ from torch import Tensor
 from pipeline.measures.long_takes import write_whole
 from pipeline.tabletop.ceilings import in_other_colour, in_other_shape
 from pipeline.tabletop.drift import (
-    COLOUR,
     FIRST,
     OTHERS,
     RENDERS,
-    SHARPNESS,
     WITH,
     WITHOUT,
     LongTakes,
@@ -25,12 +23,13 @@ from pipeline.tabletop.drift import (
     is_there,
     judge_takes,
     kept_takes,
+    movement_curve,
     name_of,
     read_take,
-    rows_of_takes,
-    section_of_takes,
     sharpness_curve,
+    still_does,
 )
+from pipeline.tabletop.drift_figures import COLOUR, DOING, MOVEMENT, SHARPNESS, rows_of_takes, section_of_takes
 from pipeline.tabletop.evaluate import Bench, run_takes
 from pipeline.tabletop.probe import Judge, load_probe
 from pipeline.tabletop.render import render, render_empty
@@ -78,6 +77,20 @@ def test_only_the_named_solid_is_there(judge: Judge) -> None:
     assert passed == 3
 
 
+def test_movement_is_what_changes_and_none_where_a_take_has_come_to_stand(judge: Judge) -> None:
+    steps = torch.arange(24).clamp(max=12)[:, None, None, None].expand(-1, 8, 8, 3)
+    assert movement_curve((20 + 2 * steps).byte()) == pytest.approx([6, (6 + 4 + 2) * 2 / 5 / 2 + 1.2, 0], abs=2)
+    assert movement_curve((20 + 2 * steps).byte())[::2] == pytest.approx([6, 0]), "two a frame, three frames apart"
+    turning = next(case.program for case in draw_takes(9) if case.program.solids[0].motion == "turns")
+    clip = render(replace(turning, frames=33))
+    assert still_does(judge, clip, turning)
+    assert not still_does(judge, render_empty(replace(turning, frames=1)).expand(17, -1, -1, -1), turning)
+    stopped = torch.cat([clip[:16], clip[16:17].expand(17, -1, -1, -1)])
+    assert not still_does(judge, stopped, turning)
+    resting = next(case.program for case in draw_takes(9) if case.program.solids[0].motion == "stays")
+    assert still_does(judge, render(resting), resting)
+
+
 def takes_on_disk(folder: Path) -> list[Case]:
     """Two takes of four seconds: the first fades without correction, the second loses its solid either way."""
     cases = draw_takes(2)
@@ -113,6 +126,13 @@ def test_the_report_tells_how_much_takes_drift(judge: Judge, tmp_path: Path) -> 
     assert sharpness.controls["without the correction"] > 0.2 > sharpness.controls["renders"]
     assert not sharpness.higher_is_better
 
+    doing, movement = rows[DOING], rows[MOVEMENT]
+    assert (doing.value, doing.n, doing.bar) == (0.5, 2, None), "the one that is gone no longer turns"
+    assert (doing.controls[FIRST], doing.controls[RENDERS]) == (1, 1)
+    assert movement.n == 1, "only the second one moves"
+    assert movement.value < 0.1 < 0.8 < movement.controls["renders"] < 1.25
+    assert movement.higher_is_better
+
     section = section_of_takes(found, takes, cases, tmp_path)
     lines = section.written(tmp_path)
     curves = json.loads(json.dumps(section.curves))["drift"]
@@ -122,7 +142,7 @@ def test_the_report_tells_how_much_takes_drift(judge: Judge, tmp_path: Path) -> 
         assert any(f"]({name}.webp)" in line for line in lines)
         with Image.open(tmp_path / f"{name}.webp") as picture:
             sizes[name] = picture.size
-    assert sizes["drift"] == (460, 2 * 300), "two charts, one below the other"
+    assert sizes["drift"] == (460, 3 * 300), "three charts, one below the other"
     assert sizes["long-takes"][0] > 600
 
 
@@ -135,12 +155,14 @@ def test_takes_that_are_made_one_way_alone_count_for_that_way(judge: Judge, tmp_
     assert [WITHOUT in one.there for one in found] == [True, False]
     rows, all_rows = ({row.name: row for row in rows_of_takes(some)} for some in (found, both))
     for name, row in rows.items():
-        assert row.n == 2
+        assert row.n == (1 if name == MOVEMENT else 2)
         assert replace(row, controls={}) == replace(all_rows[name], controls={})
-    faded = rows_of_takes(both[:1])
-    assert [row.controls["without the correction"] for row in rows.values()] == [
-        row.controls["without the correction"] for row in faded
-    ]
+    for faded in rows_of_takes(both[:1]):
+        assert rows[faded.name].controls["without the correction"] == faded.controls["without the correction"]
+    assert "without the correction" not in rows[MOVEMENT].controls, "the one that should move was made one way"
+    assert MOVEMENT not in {row.name for row in rows_of_takes(both[:1])}, "of what rests, nothing is told"
+    resting = section_of_takes(both[:1], fewer, cases, tmp_path).curves["drift"]
+    assert list(resting) == ["colour", "sharpness", "seconds"]  # type: ignore[call-overload]
     section = section_of_takes(found, fewer, cases, tmp_path)
     assert "the first 1 once more" in section.text
     assert [len(curve) for curve in section.curves["drift"]["colour"].values()] == [4, 4, 6]  # type: ignore[index]
@@ -162,7 +184,7 @@ def test_the_app_makes_the_takes_that_are_judged(judge: Judge, tmp_path: Path) -
     assert made[0].shape == made[1].shape == (101, 128, 128, 3)
     assert torch.equal(made[0][:33], made[1][:33])
     assert not torch.equal(made[0], made[1])
-    assert [row.n for row in rows] == [2, 2, 2]
+    assert [row.n for row in rows] == [2, 2, 1, 2, 2]
     assert len(list(folder.glob("*.mkv"))) == 3, "the second is made once"
     assert [section.title for section in sections] == ["Long takes"]
     before = {path: path.stat().st_mtime_ns for path in folder.glob("*.mkv")}
