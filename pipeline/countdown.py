@@ -4,7 +4,7 @@ import time
 from dataclasses import replace
 
 from pipeline.events import Again, Decoding, Step, Told
-from pipeline.history import ends_of_segments, shares_of_steps
+from pipeline.history import ends_of_segments, shares_of_steps, work_of
 from pipeline.plan import Plan
 
 # A promise of finished runs is worth what this share of the work tells: the first step is not typical.
@@ -15,6 +15,10 @@ class Countdown:
     """Puts into what a run tells how many seconds are left of all of it, decoding and writing included."""
 
     def __init__(self, plan: Plan) -> None:
+        self._count(plan)
+
+    def _count(self, plan: Plan) -> None:
+        self._plan = plan
         self._costs = plan.estimate
         self._shares = shares_of_steps(plan)
         self._ends = ends_of_segments(plan)
@@ -27,6 +31,8 @@ class Countdown:
         """Return what is told with the seconds that are left."""
         match event:
             case Step(index=index, seconds=seconds):
+                if index <= self._before:
+                    self._count(self._without_parts_from(event.part))
                 self._denoised = time.monotonic()
                 left = self.after_step(index, seconds)
                 return replace(event, seconds_left=left, part_left=self._of_part(event) if event.parts > 1 else None)
@@ -35,6 +41,11 @@ class Countdown:
             case Again():
                 self._pace = 1.0
         return event
+
+    def _without_parts_from(self, part: int) -> Plan:
+        """Return the plan as it is when a part that was kept turns out to be of no use, and is made again."""
+        fewer, costs = replace(self._plan, begun=self._plan.begun[: part - 1]), self._costs
+        return replace(fewer, estimate=replace(costs, denoise=costs.denoise * work_of(fewer) / work_of(self._plan)))
 
     def after_step(self, index: int, seconds: float) -> float:
         """Return the seconds that are left after so many steps, which took so long."""

@@ -8,9 +8,10 @@ from conftest import MakePlan
 
 from pipeline.countdown import Countdown
 from pipeline.events import Again, Decoding, Step
-from pipeline.history import shares_of_steps
+from pipeline.history import shares_of_steps, work_of
 from pipeline.models import get_model
 from pipeline.plan import Plan, make_plan
+from pipeline.planning.segments import Chunk
 from pipeline.request import parse_request
 
 
@@ -54,6 +55,26 @@ def test_a_draft_and_its_end_count_their_own_steps(plan_for: MakePlan) -> None:
     draft = promising(replace(plan_for(steps=8), stop_after=2))
     assert len(shares_of_steps(draft)) == 2
     assert Countdown(draft).after_step(1, 10.0) == pytest.approx(15)
+
+
+@pytest.mark.parametrize("kept", [1, 2, 3, 4])
+def test_a_kept_part_that_has_to_be_made_again_is_counted_again(kept: int) -> None:
+    asked = {"prompt": "a red ball rolls left on grass by day", "model": "tabletop", "seed": 7, "seconds": 20.0}
+    whole = promising(make_plan(parse_request(asked), get_model("tabletop")), 100.0)
+    assert len(whole.segments) == 5
+    begun = replace(whole, begun=tuple(Chunk(f"part-{number}") for number in range(kept)))
+    share = work_of(begun) / work_of(whole)
+    begun = replace(begun, estimate=replace(begun.estimate, denoise=100 * share))
+    first = Step(1, 5 * whole.steps, None, seconds=100 * shares_of_steps(whole)[0], part=1, parts=5)
+    told, usual = Countdown(begun).told(first), Countdown(whole).told(first)
+    assert isinstance(told, Step)
+    assert isinstance(usual, Step)
+    assert told.seconds_left == pytest.approx(usual.seconds_left)
+    assert told.part_left == pytest.approx(usual.part_left)
+    if kept > 2:
+        second = Countdown(begun)
+        second.told(replace(first, index=2 * whole.steps + 1, part=3))
+        assert second.told(replace(first, index=5 * whole.steps, part=5)).seconds_left > 0  # type: ignore[operator, union-attr]
 
 
 def test_plans_that_promised_only_the_whole_count_steps(plan_for: MakePlan) -> None:

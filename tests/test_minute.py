@@ -13,7 +13,7 @@ from PIL import Image
 from test_edits import plan, psnr
 from test_layouts import film
 
-from pipeline.backends.chain import LATENTS
+from pipeline.backends.chain import LATENTS, SMALL, small
 from pipeline.backends.local import LocalBackend
 from pipeline.backends.parts import Parts
 from pipeline.countdown import Countdown
@@ -23,7 +23,7 @@ from pipeline.generate import Event, Finished, generate
 from pipeline.halfway import read_halfway
 from pipeline.library.runs import Run
 from pipeline.model_spec import Chunks, ModelSpec
-from pipeline.models import get_model
+from pipeline.models import MODELS, get_model
 from pipeline.plan import Plan
 from pipeline.planning.segments import Kept, Made
 from pipeline.queue.job import JobView, cut_short, told
@@ -31,7 +31,7 @@ from pipeline.quota import gpu_seconds
 from pipeline.store import Store
 from pipeline.ui.screen import going_on
 from pipeline.variations import as_draft
-from pipeline.video import read_frames
+from pipeline.video import read_frames, write_clip
 
 LONG = {"prompt": "a red ball bounces on snow", "frames": 33, "steps": 2}
 
@@ -184,6 +184,16 @@ def test_stop_keeps_the_parts_that_are_done_and_the_same_take_goes_on_after_them
     assert np.array_equal(frames_of(resumed), whole)
     assert resumed.plan == long
     assert resumed.finishes, "its time tells nothing of the whole"
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model.name)
+def test_a_part_can_be_watched_in_every_shape_of_every_model(model: ModelSpec, tmp_path: Path) -> None:
+    for number, (width, height) in enumerate((*model.shapes.values(), (1536, 1024), (1279, 719))):
+        frames = small(np.full((2, height, width, 3), 90, np.uint8))
+        assert max(frames.shape[1:3]) <= SMALL
+        assert frames.shape[2] / frames.shape[1] == pytest.approx(width / height, rel=0.02)
+        write_clip([frames], file := tmp_path / f"{number}.mp4", 8, {})
+        assert [frame.shape for frame in read_frames(file)] == [frames.shape[1:]] * 2
 
 
 def test_what_breaks_off_goes_on_after_its_last_part_unless_it_is_another_take(

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 LATENTS = "latents"
 # The longer side of what is only looked at, in pixels.
 SMALL = 320
+REDUCED = Image.Resampling.BOX
 Text = Callable[["Family", Plan], "TextEmbeds"]
 
 
@@ -96,6 +97,9 @@ class Chain:
 
 
 def small(frames: Pixels) -> Pixels:
-    """Return frames (n, height, width, 3) as they are only looked at."""
+    """Return frames (n, height, width, 3) as they are only looked at: of even sides, as clips have them."""
     times = -(-max(frames.shape[1:3]) // SMALL)
-    return frames if times == 1 else np.stack([np.asarray(Image.fromarray(frame).reduce(times)) for frame in frames])
+    height, width = (2 * max(round(side / times / 2), 1) for side in frames.shape[1:3])
+    if times == 1:
+        return frames
+    return np.stack([np.asarray(Image.fromarray(frame).resize((width, height), REDUCED)) for frame in frames])
