@@ -234,20 +234,20 @@ class Store:
         """Return whether a run's files may be had with a key; published ones need none."""
         return opens(self.home, run_id, key) or self.marks(run_id).published
 
-    def find_source(self, path: str, viewer: Viewer = EVERYTHING) -> str:
+    def find_source(self, path: str, viewer: Viewer = EVERYTHING, model: str = "") -> str:
         """Return where a source lies: for a run, by `run:` and its id or by its file, what it was before any loss.
 
-        Of what others publish, that is the file that everybody sees. What belongs to others is no run to a viewer:
-        raise NotFound for its id, and take its file as it is.
+        Of what others publish, and of latents that are not of the named model, that is the file that everybody sees.
+        What belongs to others is no run to a viewer: raise NotFound for its id, and take its file as it is.
         """
         run = self._run_by_file(path, viewer)
         if run is None:
             return path
-        return str(before_loss(run) if viewer.owns(run.owner) else run.file)
+        return str(before_loss(run, model) if viewer.owns(run.owner) else run.file)
 
-    def keep_source(self, path: str, viewer: Viewer = EVERYTHING) -> str:
+    def keep_source(self, path: str, viewer: Viewer = EVERYTHING, model: str = "") -> str:
         """Copy what a user gives beside the runs and return the copy's path; what cannot be read stays where it is."""
-        source = Path(self.find_source(path, viewer))
+        source = Path(self.find_source(path, viewer, model))
         try:
             return str(keep(source, self.home / SOURCES, self.run_of(path, viewer)))
         except OSError:

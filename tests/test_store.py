@@ -139,6 +139,18 @@ def test_a_run_is_known_by_its_name_and_by_its_file(store: Store, plan_for: Make
         store.find_source("run:nothing")
 
 
+def test_latents_are_for_the_model_that_made_them(store: Store, plan_for: MakePlan) -> None:
+    run = finish(store, plan_for())
+    name, latents = f"run:{run.id}", run.file.parent / "latents.safetensors"
+    assert store.find_source(name, model="tabletop") == str(latents)
+    assert store.find_source(name, model="wan-5b") == str(run.file), "no other autoencoder reads them"
+    kept = [Path(store.keep_source(name, model=model)).suffix for model in ("tabletop", "wan-5b")]
+    assert kept == [".safetensors", ".mp4"]
+    spliced = finish(store, replace(plan_for(), timeline=(Made(0, 9),)))
+    (frames := spliced.file.parent / f"take-{spliced.id[:6]}.mkv").write_bytes(b"frames")
+    assert store.find_source(f"run:{spliced.id}", model="wan-5b") == str(frames), "frames are everybody's"
+
+
 def test_what_latents_do_not_hold_is_edited_from_its_frames(store: Store, plan_for: MakePlan) -> None:
     for plan in (replace(plan_for(), timeline=(Made(0, 9),)), replace(plan_for(), sound=Sound("a.mp4", 0.0, 1.0))):
         run = finish(store, plan)

@@ -33,10 +33,11 @@ class Studio:
 
     def plan(self, request: Request) -> Plan:
         """Plan what is asked for the machine that it is going to run on; raise BadRequest."""
-        request = with_sources(request, self.store.keep_source, partial(_fetch_lora, settings=self.settings))
         machine = self.backend.machine()
         named = request.model
         spec = get_model(named) if named else default_model(machine, self.backend.has, self.settings.model)
+        keep = partial(self.store.keep_source, model=spec.name)
+        request = with_sources(request, keep, partial(_fetch_lora, settings=self.settings))
         return make_plan(request, spec, self.speed(spec), machine=machine)
 
     def speed(self, spec: ModelSpec) -> Speed:

@@ -25,15 +25,17 @@ def _mark_of(path: Path, changed: int, size: int) -> str:  # noqa: ARG001, they 
         return file_digest(file, "sha256").hexdigest()
 
 
-def before_loss(run: Run) -> Path:
-    """Return what a run was before any loss.
+def before_loss(run: Run, model: str = "") -> Path:
+    """Return what a run was before any loss, for whoever edits it with a model; none: with its own.
 
-    That is its unmarked latents, or, of a take that was spliced or sounds, its frames; of a picture the file.
+    That is its unmarked latents, or, of a take that was spliced or sounds, its frames; of a picture the file. Latents
+    are read by the model alone that made them: for another one it is the file.
     """
     draft = Draft(run.id, run.file.parent, run.plan)
     if draft.unmarked.is_file():
         return draft.unmarked
-    whole = run.plan.num_frames > 1 and draft.told_by_latents and tells_its_size(draft.latents)
+    own = model in ("", run.plan.model) and run.plan.num_frames > 1
+    whole = own and draft.told_by_latents and tells_its_size(draft.latents)
     return draft.latents if whole else run.file
 
 

@@ -1,6 +1,6 @@
 """What the app owns, whoever looks at it: its jobs, runs, models, and what becomes of a request."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cache, partial
 from typing import Any
@@ -91,13 +91,18 @@ class House:
     def plan(self, asked: dict[str, Any], viewer: Viewer) -> Plan:
         """Check a request and turn it into a plan, at the speed measured on this machine."""
         find = partial(find_lora, settings=self.settings)
-        return self._plan(with_sources(parse_request(asked), partial(self.store.find_source, viewer=viewer), find))
+        request = parse_request(asked)
+        return self._plan(with_sources(request, self._found_by(request, viewer), find))
 
     def standing(self, asked: dict[str, Any], viewer: Viewer) -> tuple[Standing, ...]:
         """Return where the cards of a storyboard stand; raise BadRequest for what cannot be laid out."""
-        request = with_sources(parse_request(asked), partial(self.store.find_source, viewer=viewer))
-        spec = get_model(request.model) if request.model else self.spec
-        return standing(request, spec) if isinstance(request, StoryboardRequest) else ()
+        request = parse_request(asked)
+        request = with_sources(request, self._found_by(request, viewer))
+        return standing(request, self._asked_spec(request)) if isinstance(request, StoryboardRequest) else ()
+
+    def _found_by(self, request: Request, viewer: Viewer) -> Callable[[str], str]:
+        """Return what finds the files of a request, for the model that it asks for."""
+        return partial(self.store.find_source, viewer=viewer, model=self._asked_spec(request).name)
 
     def loras_to_fetch(self, asked: dict[str, Any], viewer: Viewer) -> str:
         """Return the names of a request's LoRAs that come from the Hub first, nothing where all are here."""
@@ -113,7 +118,8 @@ class House:
         self.store.storage.refuse_when_full()
         keep = cache(partial(self.store.keep_source, viewer=viewer))
         fetch = cache(partial(fetch_lora, settings=self.settings))
-        plans = [self._plan(with_sources(request, keep, fetch)) for request in requests]
+        kept = [partial(keep, model=self._asked_spec(request).name) for request in requests]
+        plans = [self._plan(with_sources(*each, fetch)) for each in zip(requests, kept, strict=True)]
         self.check_model(plans[0])
         return plans, Origin(viewer.owner, parents_in(requests[0], partial(self.store.run_of, viewer=viewer)))
 
@@ -128,8 +134,11 @@ class House:
             return not_downloaded(spec)
         return NotDownloaded(f"{spec.title} is not on {self.settings.space or 'this Space'}. Choose another model.")
 
+    def _asked_spec(self, request: Request) -> ModelSpec:
+        return get_model(request.model) if request.model else self.spec
+
     def _plan(self, request: Request) -> Plan:
-        spec = get_model(request.model) if request.model else self.spec
+        spec = self._asked_spec(request)
         plan = make_plan(request, spec, self.speed(spec), machine=self.backend.machine())
         if self.backend.on_zerogpu:
             gpu_seconds(plan)  # raises what no visitor could be lent
