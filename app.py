@@ -35,6 +35,8 @@ from pipeline.ui.warmup import WarmUp
 
 # A page that follows a take holds a thread while it waits for the next step.
 WATCHERS = 200
+# Of one file that is given: more than a minute of any camera's film, and less than fills a disk at once.
+MOST_UPLOAD = "1gb"
 # What is on their stages is remembered of so many pages, as nothing tells when one is closed.
 SESSIONS = 1000
 
@@ -109,6 +111,7 @@ def serve(house: House) -> tuple[gr.Blocks, str]:
         prevent_thread_lock=True,
         quiet=True,
         max_threads=WATCHERS,
+        max_file_size=MOST_UPLOAD,
         state_session_capacity=SESSIONS,
         enable_monitoring=False,
         run_history=False,

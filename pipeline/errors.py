@@ -124,8 +124,14 @@ def refuse_stopped(cancelled: Callable[[], bool]) -> None:
         raise Cancelled("Stopped before the first step, so there is nothing to keep. Start it again when you like.")
 
 
+# What every library says of a full disk, some of them in errors of their own.
+FULL = "No space left on device"
+
+
 def broke_off(error: Exception) -> OnetakeError:
     """Return an error as what a run ends with: what nobody foresaw becomes a RunFailed."""
     if isinstance(error, OnetakeError):
         return error
+    if FULL in str(error):
+        return RunFailed(f"The disk is full, so the take could not be kept: {error}. Free some space and try again.")
     return RunFailed(f"The run broke off: {error}. Try again, shorter or smaller.")

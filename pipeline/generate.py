@@ -1,9 +1,13 @@
 """The one road: a plan goes to a backend, its steps and frames come back, a checked file lands in the store."""
 
+import logging
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
+
+from safetensors import SafetensorError
 
 from pipeline.backends.parts import Parts
 from pipeline.backends.steps import steps_of_segments
@@ -24,6 +28,8 @@ from pipeline.settings import VERSION
 from pipeline.store import Store
 from pipeline.video import kept_whole, resized, write_clip, write_poster, write_still
 from pipeline.visitors import FINISHED, OF_THE_MACHINE, Origin, Parent
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -84,10 +90,12 @@ def _make(
     check_latents(take.latents)
     with store.create(plan.first(take.made).whole, _origin(plan, origin)) as draft:
         timings, seam = _write(draft, take, emit)
+        lost = _write_beside(draft, take)
         timings["total"] = time.perf_counter() - started
         measures = take.measures | ({} if seam is None else {"seam": seam})
         measures |= {BEGUN: float(len(parts.begun.begun))} if parts.begun.begun else {}
         outcome = _outcome(plan, take, measures)
+        outcome["notes"] += lost
         return store.commit(draft, timings=_rounded(timings), peak_memory_mb=_peak_mb(take), **outcome)
 
 
@@ -105,7 +113,7 @@ def _origin(plan: Plan, origin: Origin) -> Origin:
 
 
 def _write(draft: Draft, take: Take, emit: Tell) -> tuple[dict[str, float], float | None]:
-    """Write all files of a run; return the timings with decoding and encoding (seconds), and how the seam measures."""
+    """Write what a run shows; return the timings with decoding and encoding (seconds), and how the seam measures."""
     started = time.perf_counter()
     plan = draft.plan
     reel = _Reel(check_clip(take.frames), plan.num_frames, emit)
@@ -114,12 +122,24 @@ def _write(draft: Draft, take: Take, emit: Tell) -> tuple[dict[str, float], floa
     write_clip(resized(whole, plan.delivered), draft.clip, plan.fps, recipe, plan.sound, plan.task == "loop")
     write_poster(reel.poster, draft.poster)
     write_still(reel.last, draft.last)
-    frames = (take.latents.shape[2] - 1) * get_model(plan.model).frame_grid + 1
-    write_latents(take.latents, draft.latents, (plan.width, plan.height), frames, plan.fps)
-    if take.halfway:
-        write_halfway(take.halfway, draft.halfway)
     encode = time.perf_counter() - started - reel.seconds
     return take.timings | {"decode": reel.seconds, "encode": encode}, reel.gauge.worst(plan.joins)
+
+
+def _write_beside(draft: Draft, take: Take) -> tuple[str, ...]:
+    """Write what later takes go on from; return what a user should know where that failed: the clip is not lost."""
+    plan = draft.plan
+    frames = (take.latents.shape[2] - 1) * get_model(plan.model).frame_grid + 1
+    try:
+        write_latents(take.latents, draft.latents, (plan.width, plan.height), frames, plan.fps)
+        if take.halfway:
+            write_halfway(take.halfway, draft.halfway)
+    except (OSError, SafetensorError) as error:
+        log.warning("%s is kept without its latents: %s", draft.id, error)
+        with suppress(OSError):
+            draft.latents.unlink(missing_ok=True)
+        return (f"Only the clip was kept ({error}): edits start from it, a draft cannot go on. Free some disk space.",)
+    return ()
 
 
 class _Reel:

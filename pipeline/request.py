@@ -10,6 +10,7 @@ from pipeline.asked import PROMPT_LIMIT, STRICT, ClipRequest, FittedRequest, Str
 from pipeline.errors import BadRequest
 
 MOST_CARDS = 40
+DAY_S = 24 * 3600
 
 Curve = Literal["linear", "early", "late", "hold"]
 Seam = Literal["short", "normal", "long"]
@@ -65,7 +66,7 @@ class Still(BaseModel):
 
     model_config = STRICT
 
-    seconds: float = Field(ge=0)
+    seconds: float = Field(ge=0, le=DAY_S)
     image: str
     strength: Strength | None = None
 
@@ -183,7 +184,7 @@ class Card(BaseModel):
 
     model_config = STRICT
 
-    seconds: float = Field(ge=0)
+    seconds: float = Field(ge=0, le=DAY_S)
     prompt: str = Field(default="", max_length=PROMPT_LIMIT)
     image: str | None = None
     video: str | None = None

@@ -222,6 +222,7 @@ class Store:
             with self._lock:
                 storage.remove_deleted(older_than_s)
                 storage.remove_sources(held)
+                storage.remove_served(held)
                 storage.remove_left_over()
         except OSError as error:
             log.warning("%s could not be tidied up: %s", self.home, error)

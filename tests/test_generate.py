@@ -1,3 +1,4 @@
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -5,13 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import MakePlan
+from safetensors import SafetensorError
 from safetensors.numpy import load_file
 from test_ltx import run as run_segment
 
 from pipeline.backends.local import LocalBackend
 from pipeline.backends.take import Take
 from pipeline.errors import BadClip, Cancelled, CannotDo, RunFailed
-from pipeline.events import Decoding, IsCancelled, Listener, Loading, Step
+from pipeline.events import Decoding, IsCancelled, Listener, Loading, Pixels, Step
 from pipeline.generate import Event, Finished, generate
 from pipeline.library.runs import Run
 from pipeline.plan import Plan
@@ -19,6 +21,7 @@ from pipeline.planning.segments import Segment
 from pipeline.settings import Settings
 from pipeline.store import Store
 from pipeline.video import read_frames, read_recipe, write_clip
+from pipeline.visitors import OF_THE_MACHINE
 
 STAGES = ["load", "text", "denoise", "decode", "encode"]
 
@@ -163,6 +166,37 @@ def test_a_broken_clip_is_never_done(
     with pytest.raises(BadClip):
         list(generate(plan_for(steps=1), Poisoned(settings, latents, brightness), store))
     assert files(store) == []
+
+
+def test_a_clip_is_kept_where_there_is_no_room_for_its_latents(
+    backend: LocalBackend, settings: Settings, store: Store, plan_for: MakePlan
+) -> None:
+    class Full(LocalBackend):
+        def run(self, plan: Plan, on_event: Listener, cancelled: IsCancelled) -> Take:
+            take = backend.run(plan, on_event, cancelled)
+            return replace(take, frames=in_the_way(take.frames))
+
+    def in_the_way(frames: Iterator[Pixels]) -> Iterator[Pixels]:
+        (store.disk / ".unfinished" / "busy" / "latents.safetensors").mkdir()
+        yield from frames
+
+    origin = replace(OF_THE_MACHINE, job="busy")
+    events = list(generate(plan_for(), Full(settings), store, origin=origin))
+    assert isinstance(events[-1], Finished)
+    run = events[-1].run
+    assert run.state == "done"
+    assert "Only the clip was kept" in run.notes[-1]
+    assert len(list(read_frames(run.file))) == 9
+    assert store.find_source(f"run:{run.id}") == str(run.file)
+
+
+def test_a_full_disk_is_told_as_such(settings: Settings, store: Store, plan_for: MakePlan) -> None:
+    class Full(LocalBackend):
+        def run(self, plan: Plan, on_event: Listener, cancelled: IsCancelled) -> Take:  # noqa: ARG002
+            raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+
+    with pytest.raises(RunFailed, match=r"The disk is full.*Free some space and try again"):
+        list(generate(plan_for(), Full(settings), store))
 
 
 def test_a_backend_that_breaks_is_a_failed_run(settings: Settings, store: Store, plan_for: MakePlan) -> None:

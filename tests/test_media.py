@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from pipeline.errors import BadRequest
 from pipeline.given.media import Picture, look_at, read_picture
@@ -78,3 +79,25 @@ def test_a_missing_or_damaged_file_is_refused(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:2000])
     with pytest.raises(BadRequest, match="damaged"):
         read_picture(str(path), (64, 64))
+
+
+@pytest.mark.parametrize(
+    ("mode", "kind", "white"), [("I;16", "uint16", 65535), ("I", "int32", 65535), ("F", "float32", 1)]
+)
+def test_deep_greys_keep_their_shades(tmp_path: Path, mode: str, kind: str, white: int) -> None:
+    ramp = np.repeat(np.linspace(0, white, 64)[None], 64, axis=0).astype(kind)
+    picture = Image.fromarray(ramp)
+    assert picture.mode == mode
+    picture.save(path := tmp_path / "deep.tiff")
+    shades = np.asarray(read_picture(str(path), (64, 64)))[32, :, 0]
+    assert np.abs(shades.astype(int) - np.linspace(0, 255, 64)).max() <= 2
+    picture.point(lambda value: value * 0.01).save(path)
+    assert np.asarray(read_picture(str(path), (64, 64))).max() <= 4, "what is dark stays dark"
+
+
+def test_what_no_file_can_be_called_and_what_has_too_much_text_is_refused(tmp_path: Path) -> None:
+    (note := PngInfo()).add_text("comment", "word " * 10**6, zip=True)
+    Image.new("RGB", (8, 8)).save(path := tmp_path / "wordy.png", pnginfo=note)
+    for name in ("a\0b.png", str(path)):
+        with pytest.raises(BadRequest, match="cannot be read as a picture"):
+            look_at(name, "image")

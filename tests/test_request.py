@@ -89,6 +89,14 @@ def test_contradictions_are_refused(asked: dict[str, Any]) -> None:
     assert "Give" in str(refusal(**asked))
 
 
+@pytest.mark.parametrize("late", [1e308, 1e6, -1.0])
+def test_no_card_or_picture_stands_where_no_clip_is(late: float) -> None:
+    card = {"seconds": late, "prompt": "a red ball"}
+    assert refusal(task="storyboard", cards=[card]).field == "cards"
+    still = {"seconds": late, "image": "a.png"}
+    assert refusal(task="animate", prompt="a red ball", image="a.png", at=[still]).field == "at"
+
+
 def test_unknown_fields_are_named_and_the_known_ones_listed() -> None:
     error = refusal(strength=0.5)
     assert error.field == "strength"

@@ -1,6 +1,7 @@
 import json
 import shutil
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -148,6 +149,45 @@ def test_what_is_served_and_what_broke_off_goes_when_it_is_old(tmp_path: Path) -
     store.purge()
     assert [(store.home / ".served" / age).exists() for age in ("old", "new")] == [False, True]
     assert [(store.home / ".unfinished" / age).exists() for age in ("old", "new")] == [False, True]
+
+
+def test_uploads_cost_nobody_a_take(tmp_path: Path) -> None:
+    store, _ = home_of(tmp_path, 2, room_for=3.5)
+    for name, age in (("fresh", 60.0), ("used", 3600.0), ("earlier", 3600.0)):
+        (store.home / ".served" / name).mkdir(parents=True)
+        (store.home / ".served" / name / "film.mp4").write_bytes(bytes(10**6))
+        grow_old(store.home / ".served" / name, age)
+    store.held_by(lambda: Held(frozenset({str(store.home / ".served" / "used" / "film.mp4")})))
+    store.storage.refuse_when_full()
+    newest = keep_run(store, plan_of("newest"), ANNA.owner)
+    assert titles(store) == ["newest", "take 1", "take 0"]
+    assert "removed" not in " ".join(newest.notes)
+    left = {path.name for path in (store.home / ".served").iterdir()}
+    assert left == {"fresh", "used"}, "a page shows the one, a job needs the other"
+    keep_run(store, plan_of("more"), ANNA.owner)
+    assert titles(store) == ["more", "newest", "take 1"], "takes still make room for takes"
+
+
+def test_a_home_without_a_quota_is_tidied_up_too(tmp_path: Path) -> None:
+    store = Store(tmp_path / "home")
+    keep_run(store, plan_of("take"), ANNA.owner)
+    for age in ("old", "new"):
+        (store.home / ".served" / age).mkdir(parents=True)
+        (store.home / ".served" / age / "file").write_bytes(bytes(50))
+    grow_old(store.home / ".served" / "old", 2 * 24 * 3600)
+    store.purge()
+    assert [(store.home / ".served" / age).exists() for age in ("old", "new")] == [False, True]
+
+
+def test_two_who_keep_the_same_source_at_once_both_have_it(tmp_path: Path) -> None:
+    store = Store(tmp_path / "home")
+    (upload := tmp_path / "clip.mp4").write_bytes(bytes(range(256)) * 40_000)
+    with ThreadPoolExecutor(8) as pool:
+        kept = list(pool.map(store.keep_source, [str(upload)] * 16))
+    (path,) = set(kept)
+    assert Path(path).is_relative_to(store.home / ".sources")
+    assert Path(path).read_bytes() == upload.read_bytes()
+    assert [each.name for each in Path(path).parent.iterdir()] == ["clip.mp4"]
 
 
 @pytest.mark.skipif(not OTHER_DISK.is_dir(), reason="needs a second disk")

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from pipeline.events import Latents, Pixels
-from pipeline.given.footage import Excerpt, read_clip
+from pipeline.given.footage import Excerpt, read_clip, stream_clip
 from pipeline.given.media import fitted
 from pipeline.latents import is_latents, read_latents
 from pipeline.plan import BEFORE, Plan
@@ -81,6 +81,16 @@ class Reader:
             self._read[excerpt] = self._frames(excerpt)
         return self._read[excerpt]
 
+    def pieces(self, excerpt: Excerpt) -> Iterator[Pixels]:
+        """Yield its frames a few at a time: what is kept of a clip may be longer than fits into memory."""
+        if excerpt in self._read or excerpt.file == BEFORE or is_latents(excerpt.file):
+            whole = self(excerpt)
+            yield from (whole[first : first + AT_ONCE] for first in range(0, len(whole), AT_ONCE))
+            return
+        frames = stream_clip(excerpt, self._plan.fps, (self._plan.width, self._plan.height))
+        while piece := list(islice(frames, AT_ONCE)):
+            yield np.stack(piece)
+
     def _frames(self, excerpt: Excerpt) -> Pixels:
         size = (self._plan.width, self._plan.height)
         if not is_latents(excerpt.file):
@@ -120,7 +130,7 @@ def pieces(family: "Family", plan: Plan, latents: Sequence[Latents], read: Reade
         yield from _plain(family, plan, latents[0])
     for part in plan.timeline:
         if isinstance(part, Kept):
-            yield read(part.excerpt)
+            yield from read.pieces(part.excerpt)
         elif len(plan.segments) == 1:
             yield made_of(family, plan, latents[0], part, read)
         elif part in read.shown:

@@ -58,7 +58,7 @@ class PromptCache:
         made = encode()
         try:
             self._write(path, made)
-        except OSError as error:
+        except (OSError, SafetensorError) as error:
             log.warning("%s cannot be written: %s", path, error)
         return made
 

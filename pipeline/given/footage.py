@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
-from itertools import chain, pairwise
+from itertools import chain, pairwise, repeat
 from math import inf
 from pathlib import Path
 from typing import TypeVar
@@ -90,27 +90,28 @@ def look_at_clip(path: str, field: str) -> Footage:
 
 
 def read_clip(excerpt: Excerpt, fps: float, size: tuple[int, int]) -> Frames:
-    """Read an excerpt at a rate and a size (width, height) as frames (frames, height, width, 3).
+    """Read an excerpt as `stream_clip` does, as one array (frames, height, width, 3)."""
+    frames = np.empty((excerpt.frames, size[1], size[0], 3), np.uint8)
+    for index, frame in enumerate(stream_clip(excerpt, fps, size)):
+        frames[index] = frame
+    return frames
 
-    Past its end a clip holds its last frame. Raise BadRequest where nothing can be read.
-    """
+
+def stream_clip(excerpt: Excerpt, fps: float, size: tuple[int, int]) -> Iterator[Frames]:
+    """Yield an excerpt's frames at a rate and a size (width, height); raise BadRequest where nothing can be read."""
     images = _count_images(excerpt.file, "video")
     if images == 1:
-        still = np.asarray(read_picture(excerpt.file, size, excerpt.fit, excerpt.focus))
-        return np.repeat(still[None], excerpt.frames, axis=0)
+        yield from repeat(np.asarray(read_picture(excerpt.file, size, excerpt.fit, excerpt.focus)), excerpt.frames)
+        return
     times = [excerpt.start + index / fps for index in range(excerpt.frames)]
     shown = _shown_in_animation(excerpt.file) if images else _shown_in_film(excerpt.file, excerpt.start)
-    frames = np.empty((excerpt.frames, size[1], size[0], 3), np.uint8)
-    before = None
-    for index, now in enumerate(_on_screen(shown, times)):
-        if now is before:
-            frames[index] = frames[index - 1]
-        else:
-            frames[index] = np.asarray(fitted(now[1](), size, excerpt.fit, excerpt.focus))
-        before = now
+    before, frame = None, np.empty((0, 0, 3), np.uint8)
+    for now in _on_screen(shown, times):  # Past its end a clip holds its last frame.
+        if now is not before:
+            before, frame = now, np.asarray(fitted(now[1](), size, excerpt.fit, excerpt.focus))
+        yield frame
     if before is None:
         raise BadRequest("video", f"{Path(excerpt.file).name} is damaged. Save it anew and give it again.")
-    return frames
 
 
 @contextmanager

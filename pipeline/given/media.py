@@ -6,6 +6,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 from PIL.ExifTags import Base
 
@@ -18,6 +19,11 @@ MIDDLE: Focus = (0.5, 0.5)
 MOST_PIXELS = 100_000_000
 # What keeps every pixel as it was.
 LOSSLESS = (".png", ".webp", ".bmp")
+# Greys of more than 8 bits, by what white may be in them.
+DEEP: dict[str, tuple[float, ...]] = {
+    **dict.fromkeys(("I;16", "I;16L", "I;16B", "I;16N", "I"), (2.0**16 - 1, 2.0**31 - 1)),
+    "F": (1.0, 255.0, 2.0**16 - 1),
+}
 # Orientations that exchange width and height.
 TURNED = (5, 6, 7, 8)
 
@@ -40,7 +46,7 @@ def look_at(path: str, field: str) -> Picture:
             width, height = image.size[::-1] if turned else image.size
     except FileNotFoundError as error:
         raise BadRequest(field, f"There is no file {name}. Choose a picture that is there.") from error
-    except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
+    except (OSError, ValueError, UnidentifiedImageError, Image.DecompressionBombError) as error:
         raise BadRequest(field, f"{name} cannot be read as a picture. Give a PNG, JPEG or WebP.") from error
     if width * height > MOST_PIXELS:
         raise BadRequest(field, f"{name} has {width}×{height} pixels. Make it smaller than 100 megapixels.")
@@ -55,7 +61,7 @@ def read_picture(path: str, size: tuple[int, int], fit: Fit = "crop", focus: Foc
     try:
         with Image.open(path) as image:
             picture = upright(image)
-    except (OSError, SyntaxError) as error:
+    except (OSError, SyntaxError, ValueError) as error:
         raise BadRequest("image", f"{Path(path).name} is damaged. Save it anew and give it again.") from error
     return fitted(picture, size, fit, focus)
 
@@ -68,12 +74,21 @@ def fitted(image: Image.Image, size: tuple[int, int], fit: Fit = "crop", focus: 
 
 
 def upright(image: Image.Image) -> Image.Image:
-    """Turn an image as its EXIF says, in RGB; transparent parts become white."""
-    image = ImageOps.exif_transpose(image)
+    """Turn an image as its EXIF says, in RGB; transparent parts become white, and deep greys keep their shades."""
+    image = _shallow(ImageOps.exif_transpose(image))
     if not image.has_transparency_data:
         return image.convert("RGB")
     image = image.convert("RGBA")
     return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
+
+
+def _shallow(image: Image.Image) -> Image.Image:
+    """Bring greys of 16 or 32 bits, or between 0 and 1, to 8 bits: Pillow would cut off all above 255."""
+    if image.mode not in DEEP:
+        return image
+    values = np.asarray(image, np.float64)
+    full = next((top for top in DEEP[image.mode] if values.max() <= top), values.max())
+    return Image.fromarray((values.clip(0) / full * 255).round().astype(np.uint8))
 
 
 def pixels_mark(path: str) -> str:

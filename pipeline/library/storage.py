@@ -17,8 +17,9 @@ SOURCES, SERVED, DELETED, UNFINISHED = ".sources", ".served", ".deleted", ".unfi
 GB = 10**9
 # What was kept for a job that is not known yet, or is read by a command line beside the app.
 FRESH_S = 3600
-# A page that has been open for longer than this loads its uploads again.
+# A page that has been open for longer than this loads its uploads again; where room is needed, much sooner.
 SERVED_S = 24 * 3600
+SERVED_WHEN_FULL_S = 600
 LEFT_OVER_S = 24 * 3600
 TOO_LATE = "What was deleted is gone for good by now. Make it again."
 
@@ -55,15 +56,20 @@ class Storage:
         return int(runs) + sum(size_of(path) for path in beside)
 
     def make_room(self, wanted: int, held: Held) -> str:
-        """Remove what has to go so that so many bytes fit; return what a user should know of it, or nothing."""
+        """Remove what has to go so that so many bytes fit; return what a user should know of it, or nothing.
+
+        Uploads go before takes, and those that are in use on a page right now cost nobody a take.
+        """
         if self.quota is None:
             return ""
         over = self.used() + wanted - self.quota
         if over <= 0:
             return ""
         held |= self.held() if self.held else Held()
-        over -= self.remove_deleted() + self._remove_served() + self.remove_sources(held)
-        gone = self._remove_runs(over, held)
+        over -= self.remove_deleted() + self.remove_served(held) + self.remove_sources(held)
+        if over > 0:
+            over -= self.remove_served(held, SERVED_WHEN_FULL_S)
+        gone = self._remove_runs(over - size_of(self.home / SERVED), held)
         if not gone:
             return ""
         freed = sum(each.size for each in gone)
@@ -76,6 +82,9 @@ class Storage:
         if self.quota is None or self.used() < self.quota:
             return
         held = self.held() if self.held else Held()
+        self.remove_served(held, SERVED_WHEN_FULL_S)
+        if self.used() - size_of(self.home / SERVED) < self.quota:
+            return
         if not any(self._oldest(held)) and not self.remove_sources(held) + self.remove_deleted():
             what = f"All of the {_spoken(self.quota)} that are kept here are starred, published or in use."
             raise StorageFull(f"{what} Delete some takes, or take the star off.")
@@ -136,8 +145,10 @@ class Storage:
         path = Path(file)
         return path.parent.name if path.parent.parent.name == SOURCES else ""
 
-    def _remove_served(self) -> int:
-        old = [path for path in self._inside(SERVED) if _age_s(path) > SERVED_S]
+    def remove_served(self, held: Held, older_than_s: float = SERVED_S) -> int:
+        """Remove what was uploaded or shown so many seconds ago, but for what jobs need; return the bytes."""
+        needed = {Path(file).parent.name for file in held.files} | {Path(file).name for file in held.files}
+        old = [each for each in self._inside(SERVED) if _age_s(each) > older_than_s and each.name not in needed]
         freed = sum(size_of(path) for path in old)
         for path in old:
             remove_folder(path, "") if path.is_dir() else path.unlink(missing_ok=True)

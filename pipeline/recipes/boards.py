@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from hashlib import sha256
 from pathlib import Path, PurePath
+from secrets import token_hex
 from typing import Any
 
 from pipeline.adapters import hub_id
@@ -159,8 +160,9 @@ def _written(source: str, folder: Path) -> str:
 def _write_once(path: Path, content: bytes) -> None:
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        (partial := path.with_suffix(".part")).write_bytes(content)
-        partial.rename(path)
+        # The same board may be opened twice at once.
+        (partial := path.with_name(f"{path.name}.{token_hex(4)}.part")).write_bytes(content)
+        partial.replace(path)
 
 
 def _stem(name: str) -> str:

@@ -76,8 +76,8 @@ def _more(spec: ModelSpec) -> dict[str, Input]:
 
 
 def _picture(label: str, elem_id: str) -> gr.Image:
-    # PNG, because a lossy copy would be what the model sees.
+    # As it was given: Gradio would make what is transparent black.
     return gr.Image(
-        label=label, type="filepath", format="png", sources=["upload"], height=96, buttons=[],
+        label=label, type="filepath", image_mode=None, format="png", sources=["upload"], height=96, buttons=[],
         elem_id=elem_id,
     )  # fmt: skip

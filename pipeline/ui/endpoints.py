@@ -51,7 +51,7 @@ MEANS: Mapping[str, str] = {
     "visitor": "Your key: what you make with it is yours alone. Without one you are told one: give it from then on.",
     "wait": "Whether to answer when the take is done; otherwise at once, with a job to ask for by show_job.",
     "loras": "LoRAs, each as {source, weight}: an uploaded .safetensors file or a Hub id, and -2 to 2.",
-    "search": "Words that all occur in the prompt, model, seed, task or id.",
+    "search": "Words that all occur in the prompt, model, seed and task.",
     "sort": "newest, oldest, longest or name.",
     "only": "mine, takes, drafts or starred for your own, published for what everybody sees, all for both.",
     "limit": "How many to list.",

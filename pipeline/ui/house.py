@@ -116,6 +116,7 @@ class House:
     def prepare(self, requests: Sequence[Request], viewer: Viewer) -> tuple[list[Plan], Origin]:
         """Keep copies of what requests give, the same ones all of them, and return their plans; raise as `submit`."""
         self.store.storage.refuse_when_full()
+        self.speeds.clear()  # Programs see no outcome that would: runs may have ended since.
         keep = cache(partial(self.store.keep_source, viewer=viewer))
         fetch = cache(partial(fetch_lora, settings=self.settings))
         kept = [partial(keep, model=self._asked_spec(request).name) for request in requests]

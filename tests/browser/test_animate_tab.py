@@ -9,6 +9,11 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 PLAYS = "() => document.querySelector('video.take')?.readyState >= 2"
+CORNER = """video => {
+    const pen = document.createElement("canvas").getContext("2d");
+    pen.drawImage(video, 0, 0);
+    return [...pen.getImageData(6, 6, 1, 1).data].slice(0, 3);
+}"""
 SIZE = "video => [video.videoWidth, video.videoHeight]"
 
 
@@ -38,6 +43,21 @@ def test_a_picture_becomes_a_video_and_comes_back_with_its_recipe(page: Page, pi
     expect(page.locator("#animate-prompt textarea")).to_have_value("a red cube moves left on grass at sunset")
     expect(page.locator("#first img").last).to_be_visible()
     expect(page.locator("#animate-seed input")).not_to_have_value("")
+
+
+def test_what_is_transparent_becomes_white(page: Page, tmp_path: Path) -> None:
+    logo = Image.new("RGBA", (128, 128), (0, 0, 0, 0))
+    logo.paste((210, 30, 25, 255), (40, 40, 88, 88))
+    logo.save(path := tmp_path / "logo.png")
+    page.get_by_role("tab", name="Animate").click()
+    page.locator("#first input[type=file]").set_input_files(path)
+    expect(page.locator("#animate-contract .promise")).to_contain_text("128×128")
+    type_into(page, "#animate-prompt", "a red cube rests on snow by day")
+    page.locator("#animate-make").click()
+    page.wait_for_function(PLAYS)
+    page.locator("video.take").evaluate("video => { video.pause(); video.currentTime = 0 }")
+    page.wait_for_function("() => !document.querySelector('video.take').seeking")
+    assert min(page.locator("video.take").evaluate(CORNER)) > 160
 
 
 def test_the_end_of_a_take_is_animated_on_one_click(page: Page) -> None:
