@@ -96,7 +96,8 @@ class ModelSpec:
     `levels` are the noise levels that a distilled model was taught, and `edit_levels` those below which it edits a
     clip; without any, the schedule is that of `flow_shift`, or linear-quadratic where that is None. `strengths` are
     noise levels by name where nobody has calibrated them. `blend` is the noise level at which a dissolve of two
-    clips is taken up and made into one, `seam_guidance` how strongly a loop's seam is guided at most.
+    clips is taken up and made into one, `seam_guidance` how strongly a loop's seam is guided at most. `late_guidance`
+    is the share of the guidance that is left once shapes and motion are there, of takes that begin as noise alone.
     """
 
     name: str
@@ -138,6 +139,7 @@ class ModelSpec:
     rolls: bool = True
     blend: float = 0.909
     seam_guidance: float | None = None
+    late_guidance: float = 1.0
     licence_url: str = ""
     download_gb: float = 0.0
     negative_prompt: str = ""

@@ -45,7 +45,13 @@ def run(family: "Family", plan: Plan, stop_after: int | None = None) -> "tuple[S
 
 
 def bare(family: "Family", plan: Plan, output_type: str = "latent", conditions: Any = None) -> Latents:
-    """Call the pipeline as its documentation does."""
+    """Call the pipeline as its documentation does, guided less in the second half of the steps where the model is."""
+
+    def late(pipe: Any, index: int, *_: object) -> dict[str, Tensor]:
+        if index + 1 >= plan.steps // 2:
+            pipe._guidance_scale = 1 + (plan.guidance_scale - 1) * family.spec.late_guidance
+        return {}
+
     made = family.pipe(
         conditions=conditions,
         prompt=plan.prompt,
@@ -59,6 +65,7 @@ def bare(family: "Family", plan: Plan, output_type: str = "latent", conditions: 
         generator=torch.Generator("cpu").manual_seed(plan.seed),
         max_sequence_length=family.spec.network.text_tokens,
         output_type=output_type,
+        callback_on_step_end=late,
     ).frames
     return np.asarray(made)
 
@@ -69,6 +76,19 @@ def test_latents_equal_the_bare_call_bit_for_bit(family: "Family", plan_for: Mak
     sample, told = run(family, plan)
     assert np.array_equal(sample.latents, bare(family, plan))
     assert sample.steps_done == plan.steps == len(told)
+
+
+def test_a_share_of_the_guidance_is_left_late_in_takes_from_noise_alone(
+    family: "Family", plan_for: MakePlan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = plan_for(guidance_scale=6.0)
+    less, early = run(family, plan)
+    monkeypatch.setattr(family, "spec", replace(family.spec, late_guidance=1.0))
+    whole, same = run(family, plan)
+    assert not np.array_equal(less.latents, whole.latents)
+    assert np.array_equal(early[1][2], same[1][2]), "the first half of four steps is guided as before"
+    assert not np.array_equal(early[2][2], same[2][2])
+    assert np.array_equal(whole.latents, bare(family, plan))
 
 
 @pytest.mark.parametrize("steps", [1, 2, 5, 25, 40])

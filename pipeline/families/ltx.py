@@ -21,7 +21,7 @@ from pipeline.families.ltx_conditions import at_size, given_latents, going_on, m
 from pipeline.families.ltx_parts import Doubler, load_doubler, parts_of_file
 from pipeline.families.placing import place
 from pipeline.families.preview import Preview, preview_for
-from pipeline.families.step_watch import StepWatch
+from pipeline.families.step_watch import StepWatch, eased
 from pipeline.families.text_encoder import TextEncoder, without_text
 from pipeline.frames import latent_shape
 from pipeline.memory import Policy
@@ -165,6 +165,7 @@ class LTXFamily:
         done_before = run.begun.after(before)
         watch = StepWatch(noise, given, partial(run.told, before), run.cancelled, segment.rolled, done_before)
         made = made_before(segment, run.read, shape)
+        late = self.spec.late_guidance if start is None else 1.0
         known = None if made is None else self.codec.denormalised(made)
         with passed_over(self.pipe.transformer, lambda: watch.passing), going_on(self.pipe.vae, known):
             latents = self.pipe(
@@ -180,7 +181,7 @@ class LTXFamily:
                 max_sequence_length=self.spec.network.text_tokens,
                 output_type="latent",
                 return_dict=False,
-                callback_on_step_end=watch,
+                callback_on_step_end=eased(watch, plan.guidance_scale, late),
                 **scheduled(start, each.levels, bool(self.spec.levels)),
                 **run.text,
             )[0]

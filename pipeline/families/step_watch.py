@@ -10,6 +10,26 @@ from pipeline.events import IsCancelled
 from pipeline.families.begun import Begun, in_place_of
 from pipeline.families.ltx_conditions import TOLERANCE
 
+# The noise level from which on details are decided: the pipeline takes half of its steps above it.
+LATE = 0.975
+
+Watch = Callable[[Any, int, Tensor, dict[str, Tensor]], dict[str, Tensor]]
+
+
+def eased(watch: Watch, scale: float, share: float) -> Watch:
+    """Return a step callback after which the pipeline guides less: from LATE down by a share of what is beyond 1.
+
+    Guidance makes a clip follow its words, and details harder than they are (Kynkäänniemi et al., arXiv 2404.07724).
+    """
+
+    def step(pipe: Any, index: int, timestep: Tensor, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+        if float(pipe.scheduler.sigmas[index + 1]) <= LATE + TOLERANCE:
+            # The pipeline asks for its scale anew at each step.
+            pipe._guidance_scale = 1 + (scale - 1) * share
+        return watch(pipe, index, timestep, tensors)
+
+    return step if share < 1 else watch
+
 
 class StepWatch:
     """The pipeline's step callback: estimates the finished latents after each step and passes a stop on.

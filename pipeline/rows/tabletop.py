@@ -33,6 +33,7 @@ TABLETOP: tuple[ModelSpec, ...] = (
         max_guidance_scale=10.0,
         blend=0.93,
         seam_guidance=1.0,
+        late_guidance=1 / 3,
         network=Network(layers=8, width=256, ffn=1024, text_tokens=48),
         memory_mb=800,
         parts=Parts(0.0091, 0.0014, 0.0082, vae_bytes=4),

@@ -24,7 +24,7 @@ SHADOW_REACH: Final = 0.5
 MIRROR_REACH: Final = 0.8
 """Of its shadow or mirror image around that one's middle: a shadow is flat."""
 
-WEIGHT: Final = 3.0
+WEIGHT: Final = 6.0
 """Of a token in which something of a solid is, to 1 of any other."""
 
 SHOWN: Final = 0.85

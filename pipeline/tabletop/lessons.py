@@ -76,9 +76,9 @@ def is_orbited(program: Program) -> bool:
     return bool(program.pace)
 
 
-def is_seldom(program: Program) -> bool:
-    """Whether it is of what few clips show: one solid that turns, or before which the camera moves."""
-    return not program.story and len(program.solids) == 1 and (program.camera != "stands" or is_alone(program, "turns"))
+def is_filmed(program: Program) -> bool:
+    """Whether the camera moves before one solid, which easily seems to move in its stead."""
+    return not program.story and len(program.solids) == 1 and program.camera != "stands"
 
 
 def turns(program: Program) -> bool:
@@ -100,7 +100,7 @@ SIDED: Final = Lesson(is_sided, lowest=SIDED_FROM)
 CAST: Final = Lesson(is_cast)
 MIRRORED: Final = Lesson(is_mirrored)
 ORBITED: Final = Lesson(is_orbited)
-SELDOM: Final = Lesson(is_seldom)
+FILMED: Final = Lesson(is_filmed)
 HIDDEN: Final = Lesson(hides, longest=LONG, kind="head")
 MET: Final = Lesson(meets, longest=LONG)
 TURNED: Final = Lesson(turns)
@@ -108,14 +108,18 @@ LESSONS: Final = (
     SIDED,
     HIDDEN,
     ORBITED,
+    FILMED,
     TURNED,
-    HIDDEN,
-    MET,
-    CAST,
-    ORBITED,
     HIDDEN,
     MIRRORED,
+    MET,
+    ORBITED,
+    HIDDEN,
+    FILMED,
+    CAST,
     TURNED,
-    SELDOM,
+    HIDDEN,
+    ORBITED,
+    MIRRORED,
 )
-"""In their turn; what only the given frames show is learned slowest, and turning hardly where it is not shown often."""
+"""In their turn, what is learned slowest most often: what given frames alone show, orbits, turning, water, cameras."""

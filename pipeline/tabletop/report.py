@@ -260,15 +260,16 @@ def write_report(
 
 def introduction(judged: list[Judged], settings: dict[str, float]) -> list[str]:
     """What the report's figures are of."""
+    late = 1 + (settings["guidance"] - 1) * settings.get("late", 1.0)
     return [
         "# What Tabletop can do, measured",
         "",
         f"Made by `make eval`: {len(judged)} clips of held-out programs, {settings['steps']:g} steps, guidance "
-        f"{settings['guidance']:g}. The seven figures at the top are of scenes of one solid: an attribute counts as "
-        "right where the probe reads in the clip what the prompt says. The others are told by colour and place, and "
-        "solids by a reader of crops, each on scenes made for it; where something is hidden, or passed, the prompt "
-        "leaves out what it is, and only the five first frames, which are given, show it. Intervals are 95 %: Wilson's "
-        "for shares, by normal theory for means.",
+        f"{settings['guidance']:g}, {late:g} in the second half of the steps. The seven figures at the top are of "
+        "scenes of one solid: an attribute counts as right where the probe reads in the clip what the prompt says. The "
+        "others are told by colour and place, and solids by a reader of crops, each on scenes made for it; where "
+        "something is hidden, or passed, the prompt leaves out what it is, and only the five first frames, which are "
+        "given, show it. Intervals are 95 %: Wilson's for shares, by normal theory for means.",
         "",
         "Renders through the autoencoder are the most that a model of these latents could show. Frozen and shuffled "
         "clips must fail where motion is judged, clips of other prompts tell what chance is worth, and plain ones "

@@ -1,8 +1,9 @@
 """Makes the clips that are judged: each from its prompt and a seed of its own, some with their first frames given."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import torch
 from diffusers import LTXConditionPipeline
@@ -14,15 +15,18 @@ from pipeline.tabletop.network import TEXT_LENGTH, to_frames
 from pipeline.tabletop.world import FPS, Program
 
 BATCH: Final = 10
+LATE: Final = 0.975 + 1e-6
+"""The noise level from which on details are decided, with what rounding adds: half of the steps are above it."""
 
 
 @dataclass(frozen=True)
 class Sampling:
-    """How clips are made: denoising steps, guidance scale, and the seed of a suite's first clip."""
+    """How clips are made: denoising steps, guidance scale, the share of it that is left late, a suite's first seed."""
 
     steps: int = 8
     guidance: float = 4.0
     seed: int = 0
+    late: float = 1 / 3
 
 
 @dataclass(frozen=True)
@@ -67,8 +71,20 @@ def sample(pipe: LTXConditionPipeline, cases: list[Case], how: Sampling) -> Tens
         generator=seeds if given is None else seeds[0],
         max_sequence_length=TEXT_LENGTH,
         output_type="pt",
+        callback_on_step_end=eased(how),
     )
     return to_frames(result.frames.movedim(2, 1) * 2 - 1)
+
+
+def eased(how: Sampling) -> Callable[[Any, int, Tensor, dict[str, Tensor]], dict[str, Tensor]]:
+    """Return a step callback that guides less from LATE down, as the app does."""
+
+    def step(pipe: Any, index: int, _timestep: Tensor, _tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+        if float(pipe.scheduler.sigmas[index + 1]) <= LATE:
+            pipe._guidance_scale = 1 + (how.guidance - 1) * how.late
+        return {}
+
+    return step
 
 
 def batches(cases: list[Case]) -> list[list[Case]]:

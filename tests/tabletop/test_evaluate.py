@@ -1,12 +1,18 @@
 """The judge is fair: intervals are right, held-out programs were never trained on, controls fail where they must."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 import torch
+from test_ltx import run
 
+from pipeline.models import get_model
+from pipeline.plan import make_plan
+from pipeline.request import parse_request
 from pipeline.tabletop.captions import COLOUR_WORDS, SHAPE_WORDS
 from pipeline.tabletop.data import MIX, chunk_programs
 from pipeline.tabletop.evaluate import (
@@ -34,7 +40,7 @@ from pipeline.tabletop.report import (
     weight_sums,
     wilson,
 )
-from pipeline.tabletop.sampling import Case, Sampling, load_pipeline
+from pipeline.tabletop.sampling import Case, Sampling, load_pipeline, sample
 from pipeline.tabletop.suites import (
     ADHERENCE,
     GIVEN_LOSS,
@@ -51,6 +57,9 @@ from pipeline.tabletop.suites import (
 )
 from pipeline.tabletop.truth import visible_share
 from pipeline.tabletop.world import Program, held_out
+
+if TYPE_CHECKING:
+    from pipeline.families.family import Family
 
 MODEL = Path(__file__).parents[2] / "assets" / "tabletop"
 
@@ -201,6 +210,19 @@ def test_a_render_passes_and_its_first_frame_alone_does_not(probe: Judge, name: 
     clip = render(program)
     assert verdicts(suite, probe, clip, program) == dict.fromkeys(suite.claims, 1.0)
     assert verdicts(suite, probe, clip[:1].expand_as(clip), program) == dict.fromkeys(suite.claims, 0.0)
+
+
+def test_clips_are_judged_as_the_page_makes_them(family: "Family") -> None:
+    spec, how = get_model("tabletop"), Sampling()
+    assert (how.steps, how.guidance, how.late) == (spec.steps, spec.guidance_scale, spec.late_guidance)
+    (case,) = draw_cases(suite_named("plain"), 1)
+    plan = make_plan(parse_request({"prompt": case.prompt, "seed": how.seed}), spec)
+    theirs = np.concatenate(list(family.codec.decode(run(family, plan)[0].latents)))
+    (judged,) = sample(load_pipeline(MODEL), [case], how)
+    assert judged.shape == theirs.shape == (17, 128, 128, 3)
+    assert np.abs(judged.numpy().astype(int) - theirs).max() <= 3
+    (otherwise,) = sample(load_pipeline(MODEL), [case], replace(how, late=1.0))
+    assert np.abs(otherwise.numpy().astype(int) - theirs).max() > 20
 
 
 def test_an_evaluation_goes_on_where_it_was_interrupted(probe: Judge, tmp_path: Path) -> None:

@@ -10,19 +10,19 @@ from toy_clips import resting, three_clips
 from pipeline.tabletop.latent_library import LatentLibrary
 from pipeline.tabletop.lessons import (
     CAST,
+    FILMED,
     HIDDEN,
     LESSONS,
     MET,
     MIRRORED,
     ORBITED,
-    SELDOM,
     SIDED,
     SIDED_FROM,
     TURNED,
     Lesson,
     is_cast,
+    is_filmed,
     is_mirrored,
-    is_seldom,
 )
 from pipeline.tabletop.network import make_autoencoder
 from pipeline.tabletop.scenes import draw_kind
@@ -58,13 +58,12 @@ def turn_of(lesson: Lesson) -> int:
     return LESSONS.index(lesson) * LESSON_EVERY
 
 
-@pytest.mark.parametrize("lesson", [SIDED, CAST, SELDOM, TURNED])
+@pytest.mark.parametrize("lesson", [SIDED, CAST, TURNED])
 def test_what_is_hard_to_learn_is_drawn_in_its_turn(library: LatentLibrary, lesson: Lesson) -> None:
     sample, sigma = draw_batch(library, library, 0.0, turn_of(lesson))
     (program,) = sample.programs
     assert lesson.fits(program)
-    own = {SELDOM, TURNED} if lesson in (SELDOM, TURNED) else {lesson}
-    assert {other for other in LESSONS if other.fits(program)} == own, "what turns is seldom, and has its own lesson"
+    assert {other for other in LESSONS if other.fits(program)} == {lesson}
     assert len(sigma) == 1
     assert float(sigma) >= (SIDED_FROM if lesson is SIDED else 0)
     assert not sample.given
@@ -84,12 +83,15 @@ def test_what_bumps_into_something_is_told_by_words_alone(library: LatentLibrary
     assert not sample.given
 
 
-@pytest.mark.parametrize(("lesson", "program"), [(ORBITED, ORBIT), (MIRRORED, resting("water", 0.9))])
-def test_orbits_and_water_have_their_turns(library: LatentLibrary, lesson: Lesson, program: Program) -> None:
+@pytest.mark.parametrize(
+    ("lesson", "program"),
+    [(ORBITED, ORBIT), (MIRRORED, resting("water", 0.9)), (FILMED, replace(BALL, camera="pans"))],
+)
+def test_orbits_cameras_and_water_have_their_turns(library: LatentLibrary, lesson: Lesson, program: Program) -> None:
     say_they_show(library, BALL, program, ROLLING)
     sample, sigma = draw_batch(library, library, 0.0, turn_of(lesson))
     (drawn,) = sample.programs
-    assert (drawn.pace, drawn.floor) == (program.pace, program.floor)
+    assert (drawn.pace, drawn.floor, drawn.camera) == (program.pace, program.floor, program.camera)
     assert len(sigma) == 1
     assert not sample.given
 
@@ -102,7 +104,7 @@ def test_other_batches_are_of_any_clips(library: LatentLibrary) -> None:
 
 def test_where_no_clip_is_so_any_will_do(library: LatentLibrary) -> None:
     say_they_show(library, BALL, BALL, BALL)
-    assert draw_batch(library, library, 0.0, turn_of(SELDOM))[0].programs
+    assert draw_batch(library, library, 0.0, turn_of(FILMED))[0].programs
 
 
 def test_lessons_never_hold_more_than_a_batch_does(library: LatentLibrary) -> None:
@@ -113,11 +115,12 @@ def test_lessons_never_hold_more_than_a_batch_does(library: LatentLibrary) -> No
     assert len(library.draw_lesson(CAST, 1).programs) == 1
 
 
-def test_what_few_clips_show_is_told_from_the_rest() -> None:
-    assert is_seldom(TURNING)
-    assert is_seldom(replace(BALL, camera="pans"))
-    assert not is_seldom(BALL)
-    assert not is_seldom(replace(TURNING, solids=(*TURNING.solids, *TURNING.solids)))
+def test_one_solid_before_a_camera_that_moves_is_filmed() -> None:
+    panned = replace(BALL, camera="pans")
+    assert is_filmed(panned)
+    assert not is_filmed(BALL)
+    assert not is_filmed(replace(panned, solids=(*BALL.solids, *BALL.solids)))
+    assert not is_filmed(draw_kind(Random(4), "follows"))
 
 
 def test_what_rests_on_water_alone_is_mirrored() -> None:
