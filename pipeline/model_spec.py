@@ -22,13 +22,11 @@ class Chunks:
     """What long takes are made of: so many frames at once, of which the first ones are the `overlap` with those before.
 
     Both are of the form grid·k + 1. Without an overlap, each is made from the latents of those before, which the model
-    remembers: its takes are whole chunks. Those that go on from another have a guidance of `most_guidance` at most:
-    what they show is given, and guidance adds contrast to each anew.
+    remembers: its takes are whole chunks.
     """
 
     frames: int
     overlap: int
-    most_guidance: float | None = None
 
 
 @dataclass(frozen=True)

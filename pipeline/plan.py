@@ -192,7 +192,7 @@ def make_plan(
     plan = Plan(
         task=request.task,
         model=spec.name,
-        segments=layout.segments,
+        segments=tuple(each.eased(spec.late_guidance) for each in layout.segments),
         width=delivery.made[0],
         height=delivery.made[1],
         fps=spec.fps,

@@ -165,7 +165,6 @@ class LTXFamily:
         done_before = run.begun.after(before)
         watch = StepWatch(noise, given, partial(run.told, before), run.cancelled, segment.rolled, done_before)
         made = made_before(segment, run.read, shape)
-        late = self.spec.late_guidance if start is None else 1.0
         known = None if made is None else self.codec.denormalised(made)
         with passed_over(self.pipe.transformer, lambda: watch.passing), going_on(self.pipe.vae, known):
             latents = self.pipe(
@@ -181,7 +180,7 @@ class LTXFamily:
                 max_sequence_length=self.spec.network.text_tokens,
                 output_type="latent",
                 return_dict=False,
-                callback_on_step_end=eased(watch, plan.guidance_scale, late),
+                callback_on_step_end=eased(watch, plan.guidance_scale, segment.late_guidance),
                 **scheduled(start, each.levels, bool(self.spec.levels)),
                 **run.text,
             )[0]

@@ -51,11 +51,11 @@ class Studio:
 
 
 def uncorrected(plan: Plan) -> Plan:
-    """Return the plan of the same take whose parts that go on are guided as strongly as the first one.
+    """Return the plan of the same take whose details are guided as strongly as its motion.
 
-    Guidance adds contrast to each anew, and each goes on from the one before: it adds up.
+    Guidance adds contrast to each part anew, and each goes on from the one before: it adds up.
     """
-    return replace(plan, segments=tuple(replace(segment, most_guidance=None) for segment in plan.segments))
+    return replace(plan, segments=tuple(segment.eased(1.0) for segment in plan.segments))
 
 
 def write_whole(frames: Iterator[Pixels], file: Path, fps: int) -> None:

@@ -33,7 +33,7 @@ def chain(segment: Segment, spec: ModelSpec, number: int = 0) -> tuple[tuple[Seg
         follows = overlap if index else segment.follows
         frames = min(size, segment.frames - start)
         own = replace(segment, frames=frames, pins=tuple(_pins(segment, start, follows, frames)), follows=follows)
-        goes_on = replace(own, remembers=not overlap, most_guidance=spec.chunks.most_guidance)
+        goes_on = replace(own, remembers=not overlap)
         chunks.append(goes_on if index else own)
         parts.append(Made(follows, frames - follows, matched=bool(follows) and not index, segment=number + index))
     return tuple(chunks), tuple(parts)
@@ -42,8 +42,7 @@ def chain(segment: Segment, spec: ModelSpec, number: int = 0) -> tuple[tuple[Seg
 def told(chunks: tuple[Segment, ...]) -> str:
     """Say how a long take is made."""
     before = f"the last {chunks[-1].follows} frames of the one" if chunks[-1].follows else "what it remembers of those"
-    guided = f", guided by {chunks[-1].most_guidance:g} at most" if chunks[-1].most_guidance else ""
-    return f"Made in {len(chunks)} parts, each going on from {before} before{guided}."
+    return f"Made in {len(chunks)} parts, each going on from {before} before."
 
 
 def _pins(segment: Segment, start: int, follows: int, frames: int) -> Iterator[Pin]:

@@ -1,7 +1,7 @@
 """What a take is made of in time: segments that are generated, what pins them down, and what is spliced around them."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 
 from pipeline.given.footage import Excerpt
@@ -37,7 +37,8 @@ class Segment:
     `strength` is the noise level 0..1 at which its source is taken up; a rolled one has no first frame: its latents
     are turned in time at each step (Mobius, arXiv 2502.20307), and it ends where it begins. So many of its first
     frames as it `follows` are the last ones of the segment before; one that `remembers` is made from the latents of all
-    those before. Some have less guidance than their take.
+    those before. Some have less guidance than their take; `late_guidance` is the share of it that is left once shapes
+    and motion are there.
     """
 
     prompt: str
@@ -49,6 +50,7 @@ class Segment:
     follows: int = 0
     remembers: bool = False
     most_guidance: float | None = None
+    late_guidance: float = 1.0
 
     @property
     def start(self) -> float:
@@ -58,6 +60,10 @@ class Segment:
     def guided(self, by: float) -> float:
         """Return how strongly it is guided in a take that is guided by so much."""
         return min(by, self.most_guidance or by)
+
+    def eased(self, share: float) -> "Segment":
+        """Return it with a share of the guidance left late, where it begins as noise alone: an edit needs all of it."""
+        return self if self.source else replace(self, late_guidance=share)
 
     @property
     def excerpts(self) -> tuple[Excerpt, ...]:

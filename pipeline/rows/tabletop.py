@@ -24,7 +24,7 @@ TABLETOP: tuple[ModelSpec, ...] = (
         max_side=256,
         frames=17,
         max_frames=97,
-        chunks=Chunks(49, 17, most_guidance=3.0),
+        chunks=Chunks(49, 17),
         shapes={"landscape": (160, 96), "square": (128, 128), "portrait": (96, 160), "ultrawide": (224, 96)},
         shape="square",
         steps=8,

@@ -2,7 +2,7 @@
 
 The takes are of held-out scenes in which nothing leaves the picture, so that whatever changes is drift. The app makes
 them (`pipeline.measures.long_takes`, another process: nothing here imports it), some a second time without what holds
-drift back: there the parts that go on are guided as strongly as the first one. `drift_figures.py` puts it in figures.
+drift back: there details are guided as strongly as the motion. `drift_figures.py` puts it in figures.
 """
 
 import hashlib

@@ -117,8 +117,8 @@ def section_of_takes(found: list[Found], takes: LongTakes, cases: list[Case], fo
     prompts = [f"{number}. {case.prompt}" for number, case in enumerate(shown, 1)]
     text = (
         f"{len(found)} takes of {takes.seconds:g} seconds, of held-out scenes in which nothing leaves the picture, "
-        f"made in parts as the app makes them, and the first {takes.twice} once more without the correction: there the "
-        "parts that go on are guided as strongly as the first one, which adds contrast to each anew. Means over the "
+        f"made in parts as the app makes them, and the first {takes.twice} once more without the correction: there "
+        "details are guided as strongly as the motion, which adds contrast to each part anew. Means over the "
         f"takes of each kind, of movement over the {sum(one.moves for one in found)} that turn or bounce; renders tell "
         "how much such scenes change by themselves."
     )

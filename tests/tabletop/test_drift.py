@@ -182,7 +182,6 @@ def test_the_app_makes_the_takes_that_are_judged(judge: Judge, tmp_path: Path) -
     folder = kept_takes(tmp_path, takes)
     made: list[Tensor] = [read_take(folder, draw_takes(1)[0], way) for way in (WITH, WITHOUT)]
     assert made[0].shape == made[1].shape == (101, 128, 128, 3)
-    assert torch.equal(made[0][:33], made[1][:33])
     assert not torch.equal(made[0], made[1])
     assert [row.n for row in rows] == [2, 2, 1, 2, 2]
     assert len(list(folder.glob("*.mkv"))) == 3, "the second is made once"
