@@ -49,7 +49,7 @@ def bare(family: "Family", plan: Plan, output_type: str = "latent", conditions: 
 
     def late(pipe: Any, index: int, *_: object) -> dict[str, Tensor]:
         if index + 1 >= plan.steps // 2:
-            pipe._guidance_scale = 1 + (plan.guidance_scale - 1) * family.spec.late_guidance
+            pipe._guidance_scale = 1 + (plan.guidance_scale - 1) * plan.segments[0].late_guidance
         return {}
 
     made = family.pipe(
@@ -78,17 +78,15 @@ def test_latents_equal_the_bare_call_bit_for_bit(family: "Family", plan_for: Mak
     assert sample.steps_done == plan.steps == len(told)
 
 
-def test_a_share_of_the_guidance_is_left_late_in_takes_from_noise_alone(
-    family: "Family", plan_for: MakePlan, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_share_of_the_guidance_is_left_late_in_takes_from_noise_alone(family: "Family", plan_for: MakePlan) -> None:
     plan = plan_for(guidance_scale=6.0)
+    unchanged = replace(plan, segments=(plan.segments[0].eased(1.0),))
     less, early = run(family, plan)
-    monkeypatch.setattr(family, "spec", replace(family.spec, late_guidance=1.0))
-    whole, same = run(family, replace(plan, segments=(plan.segments[0].eased(1.0),)))
+    whole, same = run(family, unchanged)
     assert not np.array_equal(less.latents, whole.latents)
     assert np.array_equal(early[1][2], same[1][2]), "the first half of four steps is guided as before"
     assert not np.array_equal(early[2][2], same[2][2])
-    assert np.array_equal(whole.latents, bare(family, plan))
+    assert np.array_equal(whole.latents, bare(family, unchanged))
 
 
 @pytest.mark.parametrize("steps", [1, 2, 5, 25, 40])

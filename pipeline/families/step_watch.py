@@ -19,11 +19,13 @@ Watch = Callable[[Any, int, Tensor, dict[str, Tensor]], dict[str, Tensor]]
 def eased(watch: Watch, scale: float, share: float) -> Watch:
     """Return a step callback after which the pipeline guides less: from LATE down by a share of what is beyond 1.
 
-    Guidance makes a clip follow its words, and details harder than they are (Kynkäänniemi et al., arXiv 2404.07724).
+    What words decide is mostly decided by then; more guidance makes details harder than they are. To guide in a part of
+    the noise levels is of Kynkäänniemi et al. (arXiv 2404.07724).
     """
 
     def step(pipe: Any, index: int, timestep: Tensor, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-        if float(pipe.scheduler.sigmas[index + 1]) <= LATE + TOLERANCE:
+        sigma = float(timestep) / pipe.scheduler.config.num_train_timesteps
+        if float(_after(pipe.scheduler, torch.tensor([sigma]))) <= LATE + TOLERANCE:
             # The pipeline asks for its scale anew at each step.
             pipe._guidance_scale = 1 + (scale - 1) * share
         return watch(pipe, index, timestep, tensors)
@@ -107,9 +109,13 @@ class StepWatch:
     def _foresee(self, scheduler: Any, timestep: Tensor, stepped: Tensor) -> Tensor:
         sigma = timestep / scheduler.config.num_train_timesteps
         own = self._highest.clamp(max=float(sigma))
-        # The scheduler's own rule for the next sigma, with its tolerance.
-        sigmas = scheduler.sigmas.cpu()
-        following = torch.where(sigmas < own[:, None] - TOLERANCE, sigmas, 0.0).amax(1)
+        following = _after(scheduler, own)
         share = (own / (own - following).clamp(min=TOLERANCE))[:, None].to(stepped.device)
         moves = (sigma - TOLERANCE < self._highest)[:, None].to(stepped.device)
         return torch.where(moves, self._latents - share * (self._latents - stepped), stepped)
+
+
+def _after(scheduler: Any, sigma: Tensor) -> Tensor:
+    """Return what follows each of some sigmas (n,): the scheduler's own rule, with its tolerance."""
+    sigmas = scheduler.sigmas.cpu()
+    return torch.where(sigmas < sigma[:, None] - TOLERANCE, sigmas, 0.0).amax(1)

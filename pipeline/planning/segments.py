@@ -63,7 +63,7 @@ class Segment:
 
     def eased(self, share: float) -> "Segment":
         """Return it with a share of the guidance left late, where it begins as noise alone: an edit needs all of it."""
-        return self if self.source else replace(self, late_guidance=share)
+        return self if self.start < 1 else replace(self, late_guidance=share)
 
     @property
     def excerpts(self) -> tuple[Excerpt, ...]:
