@@ -26,7 +26,7 @@ from pipeline.planning.estimate import Estimate, Making, default_speed, estimate
 from pipeline.planning.layouts import lay_out
 from pipeline.planning.lengths import within
 from pipeline.planning.pins import Given, fit_notes, given_in
-from pipeline.planning.segments import Chunk, Kept, Layout, Part, Pin, Segment, joins_of, sentences_of
+from pipeline.planning.segments import Chunk, Kept, Layout, Part, Pin, Segment, joins_of, late_notes, sentences_of
 from pipeline.planning.speed import Speed
 from pipeline.planning.words import prompt_notes
 from pipeline.request import ExtendRequest, Request, StoryboardRequest
@@ -212,6 +212,7 @@ def make_plan(
     placement = choose(spec, largest(makings, spec), machine, request.memory)
     notes = (*size_notes, *layout.notes, *fit_notes(request, given.values(), delivery.made))
     notes = (*notes, *delivery.notes, *placement.notes, *_prompt_notes(layout, spec), *lora_notes)
+    notes += late_notes(plan.segments, guidance) if guidance != spec.guidance_scale else ()
     costs = estimate(spec, makings, speed or default_speed(spec), placement, request.memory)
     return replace(plan, estimate=costs, notes=notes)
 

@@ -10,6 +10,7 @@ from pipeline.given.footage import Excerpt
 from pipeline.given.sound import Sound
 from pipeline.history import measured_speed
 from pipeline.model_spec import ModelSpec
+from pipeline.models import get_model
 from pipeline.plan import DRAWN_SEEDS, Plan, make_plan
 from pipeline.planning.estimate import default_speed
 from pipeline.planning.segments import Kept, Made, Pin, Segment, Source
@@ -202,3 +203,13 @@ def test_plans_survive_json(spec: ModelSpec) -> None:
     assert Plan.from_json(json.loads(json.dumps(spliced.to_json()))) == spliced
     assert spliced.num_frames == 12
     assert spliced.to_recipe()["segments"][0]["source"]["clip"]["file"] == "a.mp4"
+
+
+def test_a_guidance_that_was_asked_for_is_told_where_it_is_less_late(spec: ModelSpec) -> None:
+    def told(asked: dict[str, Any], model: ModelSpec = spec) -> list[str]:
+        plan = make_plan(parse_request({"prompt": "a red ball on snow", "seed": 1} | asked), model)
+        return [note for note in plan.notes if note.startswith("Guided by")]
+
+    assert told({"guidance_scale": 7.0}) == ["Guided by 7 until shapes and motion are there, and then by 3."]
+    assert told({}) == told({"guidance_scale": spec.guidance_scale}) == told({"guidance_scale": 1.0}) == []
+    assert told({"guidance_scale": 7.0}, get_model("wan-1.3b")) == []

@@ -141,3 +141,10 @@ def _joined(before: Part, after: Part, segments: Sequence[Segment]) -> bool:
     if isinstance(before, Kept):
         return False
     return any(pin.frame >= before.start + before.frames for pin in segments[before.segment].pins)
+
+
+def late_notes(segments: Iterable[Segment], guidance: float) -> tuple[str, ...]:
+    """Say by how much a take is guided late that is guided by so much before, where that is less."""
+    late = {1 + (guidance - 1) * segment.late_guidance for segment in segments if not segment.most_guidance}
+    late.discard(guidance)
+    return tuple(f"Guided by {guidance:g} until shapes and motion are there, and then by {each:.2g}." for each in late)
