@@ -13,7 +13,7 @@ from pipeline.backends.parts import Parts
 from pipeline.backends.steps import steps_of_segments
 from pipeline.backends.take import Take
 from pipeline.countdown import Countdown
-from pipeline.errors import OnetakeError, broke_off
+from pipeline.errors import OnetakeError, RunFailed, broke_off
 from pipeline.events import Decoding, IsCancelled, Listener, PartDone, Pixels, Told, Watchable
 from pipeline.halfway import write_halfway
 from pipeline.latents import write_latents
@@ -63,7 +63,9 @@ def generate(
         countdown = Countdown(parts.begun)
 
         def tell(event: Told | Decoding) -> None:
-            emit(_watchable(event, parts, plan) if isinstance(event, PartDone) else countdown.told(event))
+            told = _watchable(event, parts, plan) if isinstance(event, PartDone) else countdown.told(event)
+            if told:
+                emit(told)
 
         emit(Finished(run := _make(parts, backend, store, origin, tell, lambda: closed() or cancelled())))
         if run.state == "done":
@@ -99,10 +101,14 @@ def _make(
         return store.commit(draft, timings=_rounded(timings), peak_memory_mb=_peak_mb(take), **outcome)
 
 
-def _watchable(done: PartDone, parts: Parts, plan: Plan) -> Watchable:
-    """Keep a part of a take, and return it as a clip of its own."""
-    file = parts.keep(done)
-    write_clip([done.frames], file, plan.fps, {})
+def _watchable(done: PartDone, parts: Parts, plan: Plan) -> Watchable | None:
+    """Keep a part of a take, and return it as a clip of its own; where there is no room, the take goes on without."""
+    try:
+        file = parts.keep(done)
+        write_clip([done.frames], file, plan.fps, {})
+    except (OSError, SafetensorError, RunFailed) as error:
+        log.warning("part %d of a take cannot be kept: %s", done.part, error)
+        return None
     return Watchable(done.part, done.parts, str(file))
 
 

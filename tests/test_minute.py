@@ -220,6 +220,15 @@ def test_what_breaks_off_goes_on_after_its_last_part_unless_it_is_another_take(
     assert run_of(made(long, backend, store)).state == "done", "a damaged part is made again"
 
 
+def test_a_take_goes_on_where_its_parts_cannot_be_kept(long: Plan, backend: LocalBackend, store: Store) -> None:
+    in_the_way = Parts(store.disk, long).folder
+    in_the_way.parent.mkdir(parents=True)
+    in_the_way.write_bytes(b"no room")
+    events = made(long, backend, store)
+    assert run_of(events).state == "done"
+    assert not any(isinstance(event, Watchable) for event in events)
+
+
 def test_a_clip_goes_on_for_long_and_begins_earlier(
     spec: ModelSpec, short: ModelSpec, backend: LocalBackend, store: Store, tmp_path: Path
 ) -> None:
