@@ -4,7 +4,7 @@ import time
 from dataclasses import replace
 
 from pipeline.events import Again, Decoding, Step, Told
-from pipeline.history import ends_of_segments, shares_of_steps, work_of
+from pipeline.history import ends_of_segments, going_on, shares_of_steps
 from pipeline.plan import Plan
 
 # A promise of finished runs is worth what this share of the work tells: the first step is not typical.
@@ -32,7 +32,8 @@ class Countdown:
         match event:
             case Step(index=index, seconds=seconds):
                 if index <= self._before:
-                    self._count(self._without_parts_from(event.part))
+                    # A part that was kept turned out to be of no use, and is made again.
+                    self._count(going_on(self._plan, self._plan.begun[: event.part - 1]))
                 self._denoised = time.monotonic()
                 left = self.after_step(index, seconds)
                 return replace(event, seconds_left=left, part_left=self._of_part(event) if event.parts > 1 else None)
@@ -41,11 +42,6 @@ class Countdown:
             case Again():
                 self._pace = 1.0
         return event
-
-    def _without_parts_from(self, part: int) -> Plan:
-        """Return the plan as it is when a part that was kept turns out to be of no use, and is made again."""
-        fewer, costs = replace(self._plan, begun=self._plan.begun[: part - 1]), self._costs
-        return replace(fewer, estimate=replace(costs, denoise=costs.denoise * work_of(fewer) / work_of(self._plan)))
 
     def after_step(self, index: int, seconds: float) -> float:
         """Return the seconds that are left after so many steps, which took so long."""

@@ -96,8 +96,7 @@ def _make(
         timings["total"] = time.perf_counter() - started
         measures = take.measures | ({} if seam is None else {"seam": seam})
         measures |= {BEGUN: float(len(parts.begun.begun))} if parts.begun.begun else {}
-        outcome = _outcome(plan, take, measures)
-        outcome["notes"] += lost
+        outcome = _outcome(plan, take, measures, lost)
         return store.commit(draft, timings=_rounded(timings), peak_memory_mb=_peak_mb(take), **outcome)
 
 
@@ -180,12 +179,13 @@ class _Reel:
         return piece
 
 
-def _outcome(plan: Plan, take: Take, measures: dict[str, float]) -> dict[str, Any]:
+def _outcome(plan: Plan, take: Take, measures: dict[str, float], lost: tuple[str, ...]) -> dict[str, Any]:
     notes = (*plan.notes, *take.notes, *_measured(plan, measures))
     if plan.resumes:
         notes += (f"Made from the run {plan.resumes.run}, whose first {plan.resumes.steps} steps were done.",)
     if begun := int(measures.get(BEGUN, 0)):
         notes += (f"Its first {_counted(begun)} made before, and kept.",)
+    notes += lost
     told = {"notes": notes, "measures": _rounded(measures), "where": take.where} | _weights(take)
     if take.steps_done == take.steps:
         return {"state": "done"} | told

@@ -9,6 +9,7 @@ from pipeline.models import get_model
 from pipeline.plan import Plan, makings_of
 from pipeline.planning.delivery import Pass, passes_flops
 from pipeline.planning.estimate import amounts_of, default_speed
+from pipeline.planning.segments import Chunk
 from pipeline.planning.speed import Past, Seconds, Speed
 
 
@@ -43,6 +44,12 @@ def ends_of_segments(plan: Plan) -> tuple[int, ...]:
     """Return after how many steps, counted through all, each segment of a plan is made."""
     makings = makings_of(replace(plan, begun=()), get_model(plan.model))
     return tuple(accumulate(sum(len(each.levels) for each in made.passes) for made in makings))
+
+
+def going_on(plan: Plan, begun: tuple[Chunk, ...]) -> Plan:
+    """Return a plan of which some parts are made, with what is left of its costs."""
+    left, costs = replace(plan, begun=begun), plan.estimate
+    return replace(left, estimate=replace(costs, denoise=costs.denoise * work_of(left) / work_of(plan)))
 
 
 def work_of(plan: Plan) -> float:

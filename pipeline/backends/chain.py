@@ -99,7 +99,7 @@ class Chain:
 def small(frames: Pixels) -> Pixels:
     """Return frames (n, height, width, 3) as they are only looked at: of even sides, as clips have them."""
     times = -(-max(frames.shape[1:3]) // SMALL)
-    height, width = (2 * max(round(side / times / 2), 1) for side in frames.shape[1:3])
     if times == 1:
         return frames
+    height, width = (2 * max(round(side / times / 2), 1) for side in frames.shape[1:3])
     return np.stack([np.asarray(Image.fromarray(frame).resize((width, height), REDUCED)) for frame in frames])

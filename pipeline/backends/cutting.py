@@ -83,9 +83,8 @@ class Reader:
 
     def pieces(self, excerpt: Excerpt) -> Iterator[Pixels]:
         """Yield its frames a few at a time: what is kept of a clip may be longer than fits into memory."""
-        if excerpt in self._read or excerpt.file == BEFORE or is_latents(excerpt.file):
-            whole = self(excerpt)
-            yield from (whole[first : first + AT_ONCE] for first in range(0, len(whole), AT_ONCE))
+        if excerpt in self._read or is_latents(excerpt.file):
+            yield from _few_at_once(self(excerpt))
             return
         frames = stream_clip(excerpt, self._plan.fps, (self._plan.width, self._plan.height))
         while piece := list(islice(frames, AT_ONCE)):
@@ -137,7 +136,11 @@ def pieces(family: "Family", plan: Plan, latents: Sequence[Latents], read: Reade
             yield from read.shown.pieces(part)
         else:
             made = made_of(family, plan.alone(part.segment), latents[part.segment], part, read)
-            yield from (made[first : first + AT_ONCE] for first in range(0, len(made), AT_ONCE))
+            yield from _few_at_once(made)
+
+
+def _few_at_once(frames: Pixels) -> Iterator[Pixels]:
+    return (frames[first : first + AT_ONCE] for first in range(0, len(frames), AT_ONCE))
 
 
 def made_of(family: "Family", alone: Plan, latents: Latents, part: Made, read: Reader) -> Pixels:

@@ -4,7 +4,6 @@ import json
 import shutil
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import replace
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
@@ -13,7 +12,7 @@ from pipeline.backends.belonging import mark_of_take
 from pipeline.backends.chain import LATENTS
 from pipeline.events import PartDone
 from pipeline.halfway import Halfway, write_halfway
-from pipeline.history import work_of
+from pipeline.history import going_on
 from pipeline.library.sources import file_mark
 from pipeline.library.storage import UNFINISHED
 from pipeline.plan import Plan
@@ -34,11 +33,7 @@ class Parts:
     def begun(self) -> Plan:
         """The plan with the parts that are there, and what is left of its costs."""
         files = tuple(Chunk(str(file)) for file in self._files())
-        if not files:
-            return self.plan
-        begun, costs = replace(self.plan, begun=files), self.plan.estimate
-        share = work_of(begun) / work_of(self.plan)
-        return replace(begun, estimate=replace(costs, denoise=costs.denoise * share))
+        return going_on(self.plan, files) if files else self.plan
 
     def keep(self, done: PartDone) -> Path:
         """Keep a part, and return where it can be put to be watched."""

@@ -86,7 +86,7 @@ def _shallow(image: Image.Image) -> Image.Image:
     """Bring greys of 16 or 32 bits, or between 0 and 1, to 8 bits: Pillow would cut off all above 255."""
     if image.mode not in DEEP:
         return image
-    values = np.asarray(image, np.float64)
+    values = np.asarray(image, np.float32)
     full = next((top for top in DEEP[image.mode] if values.max() <= top), values.max())
     return Image.fromarray((values.clip(0) / full * 255).round().astype(np.uint8))
 

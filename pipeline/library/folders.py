@@ -4,7 +4,8 @@ import atexit
 import os
 import shutil
 import sqlite3
-from contextlib import closing, suppress
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 from secrets import token_hex
@@ -110,3 +111,14 @@ def size_of(path: Path) -> int:
             return sum(size_of(Path(entry)) if entry.is_dir() else entry.stat().st_size for entry in entries)
     except OSError:
         return 0
+
+
+@contextmanager
+def aside(path: Path) -> Iterator[Path]:
+    """Give a file to write in that takes the place of a path once it is whole: several may write the same at once."""
+    partial = path.with_name(f"{path.name}.{token_hex(4)}.part")
+    try:
+        yield partial
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)

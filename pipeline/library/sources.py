@@ -6,9 +6,9 @@ from contextlib import suppress
 from functools import lru_cache
 from hashlib import file_digest
 from pathlib import Path
-from secrets import token_hex
 
 from pipeline.latents import tells_its_size
+from pipeline.library.folders import aside
 from pipeline.library.runs import Draft, Run, take_name
 
 MARK = 20
@@ -56,10 +56,5 @@ def keep(source: Path, folder: Path, run: Run | None) -> Path:
 
 def _copy_once(source: Path, target: Path) -> None:
     if not target.exists():
-        # Two jobs may keep the same file at once.
-        partial = target.with_name(f"{target.name}.{token_hex(4)}.part")
-        try:
+        with aside(target) as partial:
             shutil.copyfile(source, partial)
-            partial.replace(target)
-        finally:
-            partial.unlink(missing_ok=True)

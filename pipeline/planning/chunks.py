@@ -33,8 +33,7 @@ def chain(segment: Segment, spec: ModelSpec, number: int = 0) -> tuple[tuple[Seg
         follows = overlap if index else segment.follows
         frames = min(size, segment.frames - start)
         own = replace(segment, frames=frames, pins=tuple(_pins(segment, start, follows, frames)), follows=follows)
-        goes_on = replace(own, remembers=not overlap)
-        chunks.append(goes_on if index else own)
+        chunks.append(replace(own, remembers=not overlap) if index else own)
         parts.append(Made(follows, frames - follows, matched=bool(follows) and not index, segment=number + index))
     return tuple(chunks), tuple(parts)
 

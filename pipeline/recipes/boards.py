@@ -7,12 +7,12 @@ import re
 from collections.abc import Callable, Mapping
 from hashlib import sha256
 from pathlib import Path, PurePath
-from secrets import token_hex
 from typing import Any
 
 from pipeline.adapters import hub_id
 from pipeline.errors import BadRequest, RunFailed
 from pipeline.fields import replace_files
+from pipeline.library.folders import aside
 from pipeline.library.sources import MARK
 from pipeline.request import parse_request
 from pipeline.store import RUN
@@ -160,9 +160,8 @@ def _written(source: str, folder: Path) -> str:
 def _write_once(path: Path, content: bytes) -> None:
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        # The same board may be opened twice at once.
-        (partial := path.with_name(f"{path.name}.{token_hex(4)}.part")).write_bytes(content)
-        partial.replace(path)
+        with aside(path) as partial:
+            partial.write_bytes(content)
 
 
 def _stem(name: str) -> str:

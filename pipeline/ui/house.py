@@ -119,8 +119,10 @@ class House:
         self.speeds.clear()  # Programs see no outcome that would: runs may have ended since.
         keep = cache(partial(self.store.keep_source, viewer=viewer))
         fetch = cache(partial(fetch_lora, settings=self.settings))
-        kept = [partial(keep, model=self._asked_spec(request).name) for request in requests]
-        plans = [self._plan(with_sources(*each, fetch)) for each in zip(requests, kept, strict=True)]
+        plans = [
+            self._plan(with_sources(request, partial(keep, model=self._asked_spec(request).name), fetch))
+            for request in requests
+        ]
         self.check_model(plans[0])
         return plans, Origin(viewer.owner, parents_in(requests[0], partial(self.store.run_of, viewer=viewer)))
 
